@@ -1,0 +1,54 @@
+"""The errors that l2a raises on purpose. Every message says what happened, to what, and what to do.
+
+    L2AError                      exit code 1
+    ├── UsageError                exit code 2: wrong arguments, settings or files named by the user
+    │   └── MappingError          a mapping file that cannot be understood
+    ├── TableError                a warehouse or a table that cannot be used
+    │   ├── TableMissing          a step needs a table that an earlier step has not written yet
+    │   ├── TableIncompatible     written by a newer l2a, or not by l2a at all
+    │   └── ContractBroken        rows that would break a table's contract; nothing was committed
+    ├── EnvironmentProblem        Java, jars, disk, ports: `l2a doctor` says more
+    └── TooManyFailures           more rows failed than --max-failed-share allows; what was finished is kept
+
+The command line prints the message, without a traceback, and ends with the exit code.
+"""
+
+
+class L2AError(Exception):
+    """Base of every error that l2a raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(L2AError):
+    """The user's arguments, settings or files are wrong; nothing was done."""
+
+    exit_code = 2
+
+
+class MappingError(UsageError):
+    """A mapping file that cannot be understood."""
+
+
+class TableError(L2AError):
+    """A warehouse or a table that cannot be used as it is."""
+
+
+class TableMissing(TableError):
+    """A step needs a table that an earlier step has not written yet."""
+
+
+class TableIncompatible(TableError):
+    """A table that this version of l2a must not read or write."""
+
+
+class ContractBroken(TableError):
+    """Rows that would break a table's contract. Nothing was committed."""
+
+
+class EnvironmentProblem(L2AError):
+    """Something on this machine is missing or wrong."""
+
+
+class TooManyFailures(L2AError):
+    """More rows failed than allowed. What was finished is kept."""
