@@ -1,0 +1,67 @@
+"""95 % intervals of a metric from its bootstrap replicates, right from 20 dialogues up and near 0 and 1.
+
+The rule, one for all metrics. The standard error is the dialogue bootstrap's, times D / (D - 1), where D is the
+effective number of dialogues (Kish 1965: as many equal ones as the unequal ones are worth). A metric lies between 0 and
+its largest value, so as a share of that it has the Wilson interval (Wilson 1927; with survey weights, Korn and
+Graubard 1998) of as many independent observations as would give that standard error, with Student's t at D - 1
+degrees of freedom in the place of 1.96.
+
+Why not the replicates' own percentiles: simulated with 20 to 200 unequal dialogues and shares of .93 and .98, they
+cover 63 to 95 % where this covers 87 to 99 % (`coverage` measures it), and where all values are equal they have no
+width at all. With many dialogues and a metric away from its ends the two agree.
+
+Near the ends the standard error itself is a guess, made from few dialogues that differ; there the number of
+independent observations is drawn towards D (in the limit, all values equal, it is D). One dialogue tells nothing: its
+interval is the whole range.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+# Student's t, two-sided 95 %, at these degrees of freedom; close to a straight line in 1 / degrees between them.
+_DEGREES = np.array([1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 30, 60, np.inf])
+_T_975 = np.array([12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.306, 2.228, 2.179, 2.131, 2.086, 2.042, 2.000, 1.960])
+
+_PULL = 0.25
+"""How many observed rare outcomes weigh as much as the pull towards D. Chosen by simulation: 0 covers 88 % at a share
+of .98 with strongly alike turns in a dialogue, 1 covers 99.5 % at .93 with independent ones; 0.25 stays nearest 95."""
+
+
+def t_quantile(degrees: float) -> float:
+    """The 97.5 % quantile of Student's t at any real number of degrees of freedom >= 1, within 3 %."""
+    return float(np.interp(1.0 / degrees, 1.0 / _DEGREES[::-1], _T_975[::-1]))
+
+
+def interval(value: float, replicates: np.ndarray, dialogues: float, top: float) -> tuple[float, float]:
+    """(low, high) within [0, top].
+
+    value: the metric. replicates: float64 (R,), its bootstrap values, NaN where a replicate has none. dialogues: the
+    effective number of dialogues (`effective`). top: the largest value that the metric can take.
+    """
+    known = replicates[~np.isnan(replicates)]
+    if dialogues < 2 or len(known) < 2:
+        return 0.0, top
+    share = min(max(value / top, 0.0), 1.0)
+    spread = share * (1.0 - share)
+    variance = float(np.var(known / top, ddof=1)) * dialogues / (dialogues - 1.0)
+    n = _observations(share, spread, variance, dialogues)
+    t2 = t_quantile(dialogues - 1.0) ** 2
+    centre = (share + t2 / (2 * n)) / (1 + t2 / n)
+    half = (t2 * (spread / n + t2 / (4 * n * n))) ** 0.5 / (1 + t2 / n)
+    # Rounding must not put the value itself outside.
+    return top * max(0.0, min(centre - half, share)), top * min(1.0, max(centre + half, share))
+
+
+def _observations(share: float, spread: float, variance: float, dialogues: float) -> float:
+    """How many independent observations the metric is worth."""
+    if spread <= 0.0 or variance <= 1e-15:
+        return dialogues
+    n = spread / variance
+    pull = _PULL / (_PULL + n * min(share, 1.0 - share))
+    return 1.0 / ((1.0 - pull) / n + pull / dialogues)
+
+
+def effective(total: float, squares: float) -> float:
+    """Kish's effective number of dialogues: total = sum of x, squares = sum of x * x, x = a dialogue's rollouts."""
+    return total * total / squares if squares > 0 else 0.0
