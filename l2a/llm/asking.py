@@ -1,0 +1,192 @@
+"""One request from its first try to its row: tries, back-offs, the second question after an unparseable answer."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from l2a.llm.answer import AnswerRow
+from l2a.llm.client import Client
+from l2a.llm.endpoint import Endpoint, Try
+from l2a.llm.errors import (
+    CallError,
+    JobStopped,
+    Overloaded,
+    RateLimited,
+    TerminalError,
+    TimedOut,
+    TransientError,
+    Unparseable,
+)
+from l2a.llm.progress import Progress
+from l2a.llm.reading import Reply, check_reply, read_reply
+from l2a.llm.request import ChatRequest
+from l2a.llm.router import Router
+from l2a.llm.settings import LLMSettings
+
+PATIENCE = 20
+"""A try may take this many times the slowest recent answer (and 3 stall_seconds) before it is taken for hung."""
+TRIES_PER_ATTEMPT = 4
+"""Tries on endpoints on trial are not the request's fault and not counted as attempts, up to this many per attempt:
+a request that brings endpoints down must end as a failed row."""
+
+
+class Asking:
+    """Everything that the requests of one run share, and `ask`, which turns one of them into a row."""
+
+    def __init__(self, settings: LLMSettings, client: Client, router: Router, progress: Progress) -> None:
+        self._settings = settings
+        self._client = client
+        self._router = router
+        self._progress = progress
+        self._limits: dict[Try, asyncio.Timeout] = {}
+        self.reply_seen: Callable[[ChatRequest, Reply], None] = lambda request, reply: None
+        """Told of every answered try (tokens are paid for then)."""
+
+    def take_elsewhere(self, endpoint: Endpoint) -> None:
+        """Ends the tries in flight at an endpoint that hung; their requests go on at another."""
+        now = asyncio.get_running_loop().time()
+        for call in endpoint.tries:
+            if call in self._limits:
+                self._limits[call].reschedule(now)
+
+    async def ask(self, request: ChatRequest) -> AnswerRow:
+        """One request's row, ok or failed. Raises JobStopped."""
+        return await _One(self, request).run()
+
+    async def try_once(self, call: Try, request: ChatRequest, body: bytes, seconds: float) -> Reply:
+        """One call, reported to its endpoint however it ends. Raises CallError or JobStopped."""
+        loop = asyncio.get_running_loop()
+        endpoint = call.endpoint
+        limit = self._limits[call] = asyncio.timeout(seconds)
+        self._progress.tries += 1
+        try:
+            raw = await self._client.ask(endpoint.url, body, model=request.model, limit=limit)
+            endpoint.answered(call, loop.time())
+        except TransientError as error:
+            overload = isinstance(error, (RateLimited, Overloaded, TimedOut))
+            endpoint.failed(call, loop.time(), overload=overload, retry_after=error.retry_after)
+            raise
+        except (CallError, JobStopped):
+            endpoint.answered(call, loop.time())
+            raise
+        except BaseException:
+            endpoint.given_up(call, loop.time())
+            raise
+        finally:
+            del self._limits[call]
+            self._router.freed()
+        reply = read_reply(raw)
+        self.reply_seen(request, reply)
+        return reply
+
+    def patience(self) -> float:
+        """Seconds that a first try may take."""
+        known = [seconds for endpoint in self._router.endpoints for seconds in endpoint.latencies]
+        most = self._settings.try_timeout_seconds
+        return min(most, max(3 * self._settings.stall_seconds, PATIENCE * max(known))) if known else most
+
+
+class _One:
+    """The state of one request under way."""
+
+    def __init__(self, asking: Asking, request: ChatRequest) -> None:
+        self.asking = asking
+        self.request = request
+        self.tries = self.attempts = 0
+        self.prompt = self.cached = self.completion = 0
+        self.seconds = 0.0
+        self.latency = 0.0
+        self.endpoint: Endpoint | None = None
+        self.last_status: int | None = None
+        self.reply: Reply | None = None
+        self.asked_again = False
+        self.timeouts = 0
+
+    async def run(self) -> AnswerRow:
+        settings = self.asking._settings
+        body = self.request.body()
+        while True:
+            try:
+                text, parsed = await self._attempt(body)
+                return self._row(text=text, parsed=parsed)
+            except Unparseable as error:
+                if self.asked_again:
+                    return self._row(error)
+                self.asked_again = True
+                failure: CallError = error
+                wait = 0.0
+            except TerminalError as error:
+                return self._row(error)
+            except TransientError as error:
+                failure = error
+                wait = self._back_off(error)
+                over = self.attempts >= settings.max_attempts or self.tries >= TRIES_PER_ATTEMPT * settings.max_attempts
+                if over or self.seconds + wait > settings.total_timeout_seconds:
+                    return self._row(error)
+            self.asking._progress.retried_by_class[failure.error_class] += 1
+            self.seconds += wait
+            await asyncio.sleep(wait)
+
+    async def _attempt(self, body: bytes) -> tuple[str, str | None]:
+        asking, loop = self.asking, asyncio.get_running_loop()
+        # After a second failure there, another endpoint is worth more than a warm cache.
+        avoid = self.endpoint if self.attempts >= 2 else None
+        call = await asking._router.take(self.request.session_id or self.request.request_id, avoid)
+        self.endpoint = call.endpoint
+        self.tries += 1
+        self.last_status = None
+        self.reply = None
+        seconds = min(asking.patience() * 4**self.timeouts, asking._settings.try_timeout_seconds)
+        started = loop.time()
+        try:
+            self.reply = reply = await asking.try_once(call, self.request, body, seconds)
+            self.last_status = 200
+        except CallError as error:
+            self.last_status = error.status
+            self.attempts += isinstance(error, TransientError) and not call.trial
+            self.timeouts += isinstance(error, TimedOut)
+            raise
+        finally:
+            self.latency = loop.time() - started
+            self.seconds += self.latency
+        self.prompt += reply.prompt_tokens
+        self.cached += reply.cached_tokens
+        self.completion += reply.completion_tokens
+        parsed = check_reply(reply, self.request.response_schema)
+        assert reply.text is not None  # check_reply refuses answers without text
+        return reply.text, parsed
+
+    def _back_off(self, error: TransientError) -> float:
+        """Seconds until the next try: what the endpoint asked for, else exponential with full jitter."""
+        settings = self.asking._settings
+        # Full jitter keeps those that failed together from coming back together.
+        if error.retry_after is not None:
+            return error.retry_after + random.uniform(0, settings.backoff_seconds)
+        mean = settings.backoff_seconds * 2 ** min(max(self.attempts - 1, 0), 20)
+        return random.uniform(0, min(settings.backoff_max_seconds, 2 * mean))
+
+    def _row(self, error: CallError | None = None, text: str | None = None, parsed: str | None = None) -> AnswerRow:
+        key = self.asking._client.key
+        text = text if error is None else error.text
+        return AnswerRow(
+            request_id=self.request.request_id,
+            model=self.request.model,
+            model_version=self.request.model_version,
+            endpoint=self.endpoint.url if self.endpoint else None,
+            status="ok" if error is None else "failed",
+            error_class=None if error is None else error.error_class,
+            error=None if error is None else str(error),
+            text=None if text is None else key.scrub(text),
+            parsed=None if parsed is None else key.scrub(parsed),
+            prompt_tokens=self.prompt,
+            cached_tokens=self.cached,
+            completion_tokens=self.completion,
+            latency_ms=round(1000 * self.latency),
+            attempts=self.tries,
+            last_status=self.last_status,
+            finish_reason=self.reply.finish_reason if self.reply else None,
+            created_at=datetime.now(UTC),
+        )

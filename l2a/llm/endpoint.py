@@ -1,0 +1,174 @@
+"""How one endpoint is doing: in use, left, or being tried again. Times are seconds of the caller's clock.
+
+    in use ──(failures in a row; hung; slow)──> left ──(after a wait, doubling)──> on trial ──(answers)──> in use
+                                                 ^                                    │
+                                                 └──────────(fails, or still slow)────┘
+
+On trial, an endpoint gets one call at a time. A real call is the only honest probe: a server may answer /health and no
+completion.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum
+from statistics import median
+
+from l2a.llm.limiter import AdaptiveLimit
+from l2a.llm.settings import LLMSettings
+
+log = logging.getLogger(__name__)
+
+RECENT = 32
+"""Answers whose latency counts as recent."""
+ENOUGH_TO_JUDGE = 8
+"""Answers before an endpoint is called slow."""
+SLOW_AT_LEAST_SECONDS = 1.0
+"""Nobody minds an endpoint that takes 40 ms where the others take 10."""
+
+
+class State(Enum):
+    """Whether an endpoint gets calls."""
+
+    IN_USE = "in use"
+    LEFT = "left"
+    ON_TRIAL = "on trial"
+
+
+@dataclass(eq=False)
+class Try:
+    """One call in flight at an endpoint."""
+
+    endpoint: Endpoint
+    started: float
+    trial: bool
+    """Whether it decides if the endpoint comes back."""
+
+
+@dataclass(eq=False)
+class Endpoint:
+    """One endpoint's state, limit and recent latencies."""
+
+    url: str
+    settings: LLMSettings
+    ceiling: int
+    state: State = State.IN_USE
+    limiter: AdaptiveLimit = field(init=False)
+    tries: set[Try] = field(default_factory=set)
+    latencies: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
+    failures_in_a_row: int = 0
+    retry_at: float = 0.0
+    _wait: float = field(init=False)
+    _usual: float | None = None
+    """Median latency when the endpoint was last known to be well; follows slowly."""
+    _silent_for: float = 0.0
+    _slow_for: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.limiter = AdaptiveLimit(self.ceiling, self.settings.first_in_flight)
+        self._wait = self.settings.probe_seconds
+
+    def free(self) -> int:
+        """Calls that may be started now."""
+        if self.state is State.IN_USE:
+            return self.limiter.free()
+        return 1 if self.state is State.ON_TRIAL and not any(call.trial for call in self.tries) else 0
+
+    def load(self) -> float:
+        """Calls in flight over the limit."""
+        return self.limiter.in_flight / self.limiter.limit
+
+    def start(self, now: float) -> Try:
+        """A call is sent."""
+        call = Try(self, now, trial=self.state is State.ON_TRIAL)
+        if not self.tries:
+            self._silent_for = 0.0
+        self.tries.add(call)
+        self.limiter.started(now)
+        return call
+
+    def answered(self, call: Try, now: float) -> None:
+        """It was answered (also with an error that is the request's own fault): the endpoint is alive."""
+        latency = now - call.started
+        self._came_back(call)
+        self.limiter.answered(now, latency)
+        self.failures_in_a_row = 0
+        if self.state is State.IN_USE:
+            self.latencies.append(latency)
+        elif call.trial and self.state is State.ON_TRIAL:
+            if self._usual is not None and latency > max(self.settings.slow_factor * self._usual, SLOW_AT_LEAST_SECONDS):
+                self.leave(now, "still slow")
+            else:
+                self._return()
+
+    def failed(self, call: Try, now: float, *, overload: bool, retry_after: float | None = None) -> None:
+        """It failed in a way that may pass; `overload`: for want of room (429, 503, timeout)."""
+        self._came_back(call)
+        (self.limiter.overloaded if overload else self.limiter.dropped)(now)
+        self.failures_in_a_row += 1
+        if self.state is State.ON_TRIAL and call.trial:
+            self.leave(now, "failed again", retry_after)
+        elif self.state is State.IN_USE and self.failures_in_a_row >= min(
+            self.settings.breaker_failures, max(3, self.limiter.limit)
+        ):
+            self.leave(now, f"{self.failures_in_a_row} failures in a row", retry_after)
+
+    def given_up(self, call: Try, now: float) -> None:
+        """It was cancelled by us."""
+        self._came_back(call)
+        self.limiter.dropped(now)
+
+    def leave(self, now: float, why: str, retry_after: float | None = None) -> None:
+        """No more calls until a wait is over."""
+        wait = max(self._wait, min(retry_after or 0.0, self.settings.endpoint_wait_seconds))
+        if self.state is State.IN_USE:
+            log.warning("endpoint %s is left for %.0f s: %s", self.url, wait, why)
+        self.state = State.LEFT
+        self.retry_at = now + wait
+        self._wait = min(2 * self._wait, self.settings.probe_max_seconds)
+        self._slow_for = self._silent_for = 0.0
+
+    def tick(self, now: float, passed: float, others: list[Endpoint]) -> bool:
+        """Looks at what no answer tells: silence and slowness. `passed` is the time since the last tick, capped by the
+        caller, so that a pause of our own process does not count as the endpoint's silence.
+
+        Returns True if the endpoint hung just now, so that its calls must be taken elsewhere.
+        """
+        if self.state is State.LEFT and now >= self.retry_at:
+            self.state = State.ON_TRIAL
+        if self.state is not State.IN_USE:
+            return False
+        self._silent_for = self._silent_for + passed if self.tries else 0.0
+        known = [seconds for endpoint in (self, *others) for seconds in endpoint.latencies]
+        if known and len(self.tries) >= 2 and self._silent_for > max(self.settings.stall_seconds, 5 * max(known)):
+            self.leave(now, f"it has not answered any of {len(self.tries)} calls for {self._silent_for:.0f} s")
+            return True
+        self._slow_for = self._slow_for + passed if self._is_slow(now, others) else 0.0
+        if self._slow_for >= 2.0:
+            self.leave(now, "it has turned slow")
+        return False
+
+    def _is_slow(self, now: float, others: list[Endpoint]) -> bool:
+        typical = [median(other.latencies) for other in others if other.state is State.IN_USE and other.latencies]
+        if len(self.latencies) < ENOUGH_TO_JUDGE:
+            return False
+        ages = [now - call.started for call in self.tries]
+        seconds = max(median(self.latencies), median(ages) if ages else 0.0)
+        usual = self._usual if self._usual is not None else seconds
+        slow = seconds > self.settings.slow_factor * usual and seconds > SLOW_AT_LEAST_SECONDS
+        if not slow:
+            self._usual = usual + 0.05 * (median(self.latencies) - usual)
+        return slow and bool(typical) and seconds > self.settings.slow_factor * min(typical)
+
+    def _return(self) -> None:
+        log.warning("endpoint %s answers again", self.url)
+        self.state = State.IN_USE
+        self._wait = self.settings.probe_seconds
+        self.latencies.clear()
+        self.limiter.restart()
+
+    def _came_back(self, call: Try) -> None:
+        self.tries.discard(call)
+        self._silent_for = 0.0
