@@ -72,6 +72,6 @@ def metrics_of(tally: Tally, beta: float) -> list[Metric]:
         n, (count, squares) = float(tally.sums[0, _COUNTED_AT[column]]), tally.dialogues[:, column]
         value, low, high = float(arrays[name][0]), None, None
         if not np.isnan(value):
-            low, high = interval(value, arrays[name][1:], effective(n, float(squares)), top(name, beta))
+            low, high = interval(value, arrays[name][1:], int(count), effective(n, float(squares)), top(name, beta))
         found.append(Metric(name, None if np.isnan(value) else value, int(n), int(count), low, high))
     return found

@@ -79,7 +79,9 @@ def main() -> None:
     repetitions = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
     for case in CASES:
         shares = "  ".join(f"{name} {100 * share:5.1f} %" for name, share in covered(case, repetitions).items())
-        print(f"{case.dialogues:4d} {case.sizes:9s} share {case.share:.2f} alike {case.alike:.2f}   {shares}", flush=True)
+        print(
+            f"{case.dialogues:4d} {case.sizes:9s} share {case.share:.2f} alike {case.alike:.2f}   {shares}", flush=True
+        )
 
 
 if __name__ == "__main__":
