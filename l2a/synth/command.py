@@ -1,7 +1,7 @@
 """`l2a synth`: made-up production logs with known truth, for demos, tests and benchmarks.
 
-    l2a synth --dialogues 600 --output logs.jsonl.gz --truth truth.jsonl
-    l2a synth --dialogues 20000 --nights 30 --landing landing --bad-share 0.01
+l2a synth --dialogues 600 --output logs.jsonl.gz --truth truth.jsonl
+l2a synth --dialogues 20000 --nights 30 --landing landing --bad-share 0.01
 """
 
 from __future__ import annotations
@@ -30,23 +30,43 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 @click.command("synth")
-@click.option("--dialogues", type=click.IntRange(min=0), default=600, show_default=True,
-              help="Dialogues; with --nights, new ones each night.")
+@click.option(
+    "--dialogues",
+    type=click.IntRange(min=0),
+    default=600,
+    show_default=True,
+    help="Dialogues; with --nights, new ones each night.",
+)
 @click.option("--output", type=FILE, help="The log; compressed if the name ends in .gz.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same bytes.")
-@click.option("--format", "log_format", type=click.Choice(FORMATS), default="native", show_default=True,
-              help="native: a dialogue a line; events: a message a row, sessions mixed; openai: chats with tool calls.")
-@click.option("--truth", type=FILE,
-              help="What is true about the log: facts, what was asked in vain, which lines are repeats or broken.")
+@click.option(
+    "--format",
+    "log_format",
+    type=click.Choice(FORMATS),
+    default="native",
+    show_default=True,
+    help="native: a dialogue a line; events: a message a row, sessions mixed; openai: chats with tool calls.",
+)
+@click.option(
+    "--truth",
+    type=FILE,
+    help="What is true about the log: facts, what was asked in vain, which lines are repeats or broken.",
+)
 @click.option("--failed-share", type=SHARE, default=0.12, show_default=True, help="Dialogues with outcome failure.")
 @click.option("--correction-share", type=SHARE, help="Sessions that appear again, newer and changed. [0.02; events: 0]")
 @click.option("--late-share", type=SHARE, help="Sessions whose older version arrives later. [0.01; events: 0]")
 @click.option("--duplicate-share", type=SHARE, help="Sessions whose line appears twice. [0.01; events: 0]")
-@click.option("--bad-share", type=SHARE, default=0.0, show_default=True,
-              help="Broken lines among all lines (0.5: as many as good ones).")
+@click.option(
+    "--bad-share",
+    type=SHARE,
+    default=0.0,
+    show_default=True,
+    help="Broken lines among all lines (0.5: as many as good ones).",
+)
 @click.option("--oversize-bytes", type=AT_LEAST_1, help="One more kind of broken line: a message of that many bytes.")
-@click.option("--start", type=click.DateTime(["%Y-%m-%d"]), default="2026-11-01", show_default=True,
-              help="First day, UTC.")
+@click.option(
+    "--start", type=click.DateTime(["%Y-%m-%d"]), default="2026-11-01", show_default=True, help="First day, UTC."
+)
 @click.option("--days", type=AT_LEAST_1, help="Days over which the dialogues of --output are spread. [28]")
 @click.option("--nights", type=AT_LEAST_1, help="Write so many nightly logs into --landing instead of one --output.")
 @click.option("--landing", type=FOLDER, help="Folder of the nightly logs: LANDING/dt=YYYY-MM-DD/part-0.jsonl.")

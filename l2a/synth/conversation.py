@@ -31,7 +31,19 @@ NOT_TIMED = 0.1
 class Conversation:
     """Writes one dialogue, message by message. `dialogue` is finished once the constructor returns."""
 
-    __slots__ = ("again", "clock", "dialogue", "domain", "draws", "pending", "phrases", "slip", "slips", "values")
+    __slots__ = (
+        "again",
+        "asked",
+        "clock",
+        "dialogue",
+        "domain",
+        "draws",
+        "pending",
+        "phrases",
+        "slip",
+        "slips",
+        "values",
+    )
 
     def __init__(self, session_id: str, draws: Draws, *, start: int, days: int, failed_share: float) -> None:
         self.draws = draws
@@ -43,6 +55,7 @@ class Conversation:
         self.slips = 0
         self.clock = start + draws.below(days * 86_400)
         self.pending: list[Attribute] = list(case.ask)
+        self.asked: set[str] = set()
         self.again: set[str] = set()
         self.values: dict[str, str] = {}
         fails = draws.chance(failed_share)
@@ -79,14 +92,14 @@ class Conversation:
         draws, phrases = self.draws, self.phrases
         if draws.chance(0.06):
             self._say("system", draws.choose(phrases.system))
-        if draws.chance(0.2):
+        if draws.chance(0.1):
             self._say("assistant", draws.choose(phrases.welcomes))
-        greets = draws.below(10)
+        greets = draws.below(20)
         if greets == 0:
             self._say("user", draws.choose(phrases.greetings))
-        elif greets < 6:
+        elif greets < 12:
             opening = draws.choose(phrases.greetings) + phrases.space + opening
-        how_many = (0, 0, 0, 0, 0, 1, 1, 1, 1, 2)[draws.below(10)]
+        how_many = (0, 0, 0, 0, 1, 1, 1, 1, 2, 2)[draws.below(10)]
         told = [self._volunteer() for _ in range(how_many)]
         sentences = [opening, *(text for _, text in told if text)]
         if len(sentences) > 1 and draws.chance(0.25):
@@ -97,8 +110,10 @@ class Conversation:
             self._supply(index, fact, volunteered=True)
 
     def _volunteer(self) -> tuple[Attribute | None, str]:
-        """Something that is still missing, with a sentence that supplies it; (None, "") where nobody would say it."""
-        candidates = [item for item in self.pending if item.volunteered and not item.gate]
+        """Something missing that nobody asked for, and a sentence that supplies it; (None, "") if there is none."""
+        candidates = [
+            item for item in self.pending if item.volunteered and not item.gate and item.name not in self.asked
+        ]
         if not candidates:
             return None, ""
         attribute = self.draws.choose(candidates)
@@ -148,6 +163,7 @@ class Conversation:
     def _ask(self, asked: list[Attribute]) -> None:
         draws, phrases, made = self.draws, self.phrases, self.dialogue
         begin = len(made.roles)
+        self.asked.update([item.name for item in asked])
         if draws.chance(LOOKUP):
             self._say("assistant", draws.choose(phrases.lookups))
             self._say("tool", draws.choose(phrases.lookup_results))

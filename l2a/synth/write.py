@@ -132,15 +132,17 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as stack:
-            file: IO[bytes] = stack.enter_context(part.open("wb"))
-            if path.suffix == ".gz":
-                packed = gzip.GzipFile("", "wb", GZIP_LEVEL, file, mtime=0)
-                stack.callback(packed.close)
-                file = cast(IO[bytes], packed)
-            yield file
-        part.replace(path)
+        raw = part.open("wb")
+        try:
+            with raw, ExitStack() as stack:
+                file: IO[bytes] = raw
+                if path.suffix == ".gz":
+                    packed = gzip.GzipFile("", "wb", GZIP_LEVEL, raw, mtime=0)
+                    stack.callback(packed.close)
+                    file = cast(IO[bytes], packed)
+                yield file
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(f"Cannot write {path}: {error.strerror or error}.") from error
-    finally:
-        part.unlink(missing_ok=True)
