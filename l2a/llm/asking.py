@@ -13,8 +13,6 @@ from l2a.llm.endpoint import Endpoint, Try
 from l2a.llm.errors import (
     CallError,
     JobStopped,
-    Overloaded,
-    RateLimited,
     TerminalError,
     TimedOut,
     TransientError,
@@ -63,11 +61,10 @@ class Asking:
         limit = self._limits[call] = asyncio.timeout(seconds)
         self._progress.tries += 1
         try:
-            raw = await self._client.ask(endpoint.url, body, model=request.model, limit=limit)
+            raw = await self._client.ask(endpoint.url, body, request_id=request.request_id, model=request.model, limit=limit)
             endpoint.answered(call, loop.time())
         except TransientError as error:
-            overload = isinstance(error, (RateLimited, Overloaded, TimedOut))
-            endpoint.failed(call, loop.time(), overload=overload, retry_after=error.retry_after)
+            endpoint.failed(call, loop.time(), error)
             raise
         except (CallError, JobStopped):
             endpoint.answered(call, loop.time())
@@ -107,10 +104,9 @@ class _One:
 
     async def run(self) -> AnswerRow:
         settings = self.asking._settings
-        body = self.request.body()
         while True:
             try:
-                text, parsed = await self._attempt(body)
+                text, parsed = await self._attempt(self.request.body(again=int(self.asked_again)))
                 return self._row(text=text, parsed=parsed)
             except Unparseable as error:
                 if self.asked_again:

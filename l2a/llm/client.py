@@ -47,14 +47,16 @@ class Client:
         if self._session is not None:
             await self._session.close()
 
-    async def ask(self, endpoint: str, body: bytes, *, model: str, limit: asyncio.Timeout) -> bytes:
-        """The body of the 200 response. `limit` is entered here; moving its deadline from outside ends the try.
+    async def ask(
+        self, endpoint: str, body: bytes, *, request_id: str, model: str, limit: asyncio.Timeout
+    ) -> bytes:
+        """The body of the 200 response. The request_id goes along as X-Request-Id, for the endpoint's log. `limit` is entered here; moving its deadline from outside ends the try.
 
         Raises CallError or JobStopped.
         """
         try:
             async with limit:
-                return await self._post(f"{endpoint}/chat/completions", body, endpoint, model)
+                return await self._post(endpoint, body, request_id, model)
         except TimeoutError as error:
             # Which clock ran out tells them apart: ours, or the connector's.
             if limit.expired():
@@ -74,9 +76,10 @@ class Client:
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             raise ConnectionFailed(f"{url}: {type(error).__name__}") from error
 
-    async def _post(self, url: str, body: bytes, endpoint: str, model: str) -> bytes:
+    async def _post(self, endpoint: str, body: bytes, request_id: str, model: str) -> bytes:
         assert self._session is not None, "use the client as `async with`"
-        async with self._session.post(url, data=body, allow_redirects=False) as response:
+        url, headers = f"{endpoint}/chat/completions", {"X-Request-Id": request_id}
+        async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
             if response.status == 200:
                 return await self._read(response, self._settings.max_answer_bytes)
             try:

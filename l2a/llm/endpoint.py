@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from statistics import median
 
+from l2a.llm.errors import Overloaded, RateLimited, TimedOut, TransientError
 from l2a.llm.limiter import AdaptiveLimit
 from l2a.llm.settings import LLMSettings
 
@@ -65,6 +66,10 @@ class Endpoint:
     """Median latency when the endpoint was last known to be well; follows slowly."""
     _silent_for: float = 0.0
     _slow_for: float = 0.0
+    _failing_since: float | None = None
+    _overdue: int = 0
+    """Calls that take far longer than others do here. They do not count towards the limit, up to as many again, so that
+    slow or lost calls do not hold back the rest."""
 
     def __post_init__(self) -> None:
         self.limiter = AdaptiveLimit(self.ceiling, self.settings.first_in_flight)
@@ -73,7 +78,8 @@ class Endpoint:
     def free(self) -> int:
         """Calls that may be started now."""
         if self.state is State.IN_USE:
-            return self.limiter.free()
+            limit = self.limiter.limit
+            return max(0, limit + min(self._overdue, limit) - self.limiter.in_flight)
         return 1 if self.state is State.ON_TRIAL and not any(call.trial for call in self.tries) else 0
 
     def load(self) -> float:
@@ -94,7 +100,7 @@ class Endpoint:
         latency = now - call.started
         self._came_back(call)
         self.limiter.answered(now, latency)
-        self.failures_in_a_row = 0
+        self.failures_in_a_row, self._failing_since = 0, None
         if self.state is State.IN_USE:
             self.latencies.append(latency)
         elif call.trial and self.state is State.ON_TRIAL:
@@ -103,32 +109,39 @@ class Endpoint:
             else:
                 self._return()
 
-    def failed(self, call: Try, now: float, *, overload: bool, retry_after: float | None = None) -> None:
-        """It failed in a way that may pass; `overload`: for want of room (429, 503, timeout)."""
+    def failed(self, call: Try, now: float, error: TransientError) -> None:
+        """It failed in a way that may pass."""
+        overload = isinstance(error, (RateLimited, Overloaded, TimedOut))
         self._came_back(call)
         (self.limiter.overloaded if overload else self.limiter.dropped)(now)
         self.failures_in_a_row += 1
+        self._failing_since = now if self._failing_since is None else self._failing_since
         if self.state is State.ON_TRIAL and call.trial:
-            self.leave(now, "failed again", retry_after)
-        elif self.state is State.IN_USE and self.failures_in_a_row >= min(
-            self.settings.breaker_failures, max(3, self.limiter.limit)
+            self.leave(now, "failed again", error.retry_after, patient=error.status is None)
+        elif (
+            # The time as well as the number: a busy endpoint that fails every third call has such rows by chance.
+            self.state is State.IN_USE
+            and self.failures_in_a_row >= self.settings.breaker_failures
+            and now - self._failing_since >= self.settings.probe_seconds
         ):
-            self.leave(now, f"{self.failures_in_a_row} failures in a row", retry_after)
+            self.leave(now, f"{self.failures_in_a_row} failures in a row", error.retry_after)
 
     def given_up(self, call: Try, now: float) -> None:
         """It was cancelled by us."""
         self._came_back(call)
         self.limiter.dropped(now)
 
-    def leave(self, now: float, why: str, retry_after: float | None = None) -> None:
-        """No more calls until a wait is over."""
+    def leave(self, now: float, why: str, retry_after: float | None = None, patient: bool = True) -> None:
+        """No more calls until a wait is over; the next wait is twice as long, but for those who at least answer."""
         wait = max(self._wait, min(retry_after or 0.0, self.settings.endpoint_wait_seconds))
         if self.state is State.IN_USE:
             log.warning("endpoint %s is left for %.0f s: %s", self.url, wait, why)
         self.state = State.LEFT
         self.retry_at = now + wait
-        self._wait = min(2 * self._wait, self.settings.probe_max_seconds)
+        if patient:
+            self._wait = min(2 * self._wait, self.settings.probe_max_seconds)
         self._slow_for = self._silent_for = 0.0
+        self._overdue = 0
 
     def tick(self, now: float, passed: float, others: list[Endpoint]) -> bool:
         """Looks at what no answer tells: silence and slowness. `passed` is the time since the last tick, capped by the
@@ -140,6 +153,9 @@ class Endpoint:
             self.state = State.ON_TRIAL
         if self.state is not State.IN_USE:
             return False
+        if self.latencies:
+            late = max(SLOW_AT_LEAST_SECONDS, 5 * median(self.latencies))
+            self._overdue = sum(now - call.started > late for call in self.tries)
         self._silent_for = self._silent_for + passed if self.tries else 0.0
         known = [seconds for endpoint in (self, *others) for seconds in endpoint.latencies]
         if known and len(self.tries) >= 2 and self._silent_for > max(self.settings.stall_seconds, 5 * max(known)):

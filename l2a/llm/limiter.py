@@ -22,6 +22,8 @@ from dataclasses import dataclass, field, replace
 
 GROWTH_WORTH_IT = 1.1
 """Doubling the limit goes on while it brings this much more answers a second."""
+GROWTH_FREE = 1.6
+"""From this much more on, the endpoint was not nearly full."""
 HEADROOM = 1.5
 """Calls in flight over those that just fill the endpoint: covers the time between an answer and the next call."""
 NO_QUEUE = 1.2
@@ -34,6 +36,8 @@ WORTH_TAKING_BACK = 0.6
 """A cut by a share s was wrong if it cost more than this part of s in answers per second."""
 ERRORS_TOLERATED = 0.05
 """Share of overload answers above the share that does not come from our load."""
+ERRORS_WHILE_GROWING = 0.5
+"""Share of overload answers up to which doubling goes on: whether it brings more answers tells more than they do."""
 SHORTEST_WINDOW, LONGEST_WINDOW = 0.5, 30.0
 FEWEST_OUTCOMES, FEWEST_IN_TRIAL = 20, 50
 """Tries that a window needs: more where two windows are compared closely."""
@@ -97,10 +101,10 @@ class AdaptiveLimit:
         return max(0, self.limit - self.in_flight)
 
     def restart(self) -> None:
-        """Forgets what was learnt, but not what is in flight: the endpoint was away and may have changed."""
+        """Forgets the capacity, but not what is in flight: the endpoint was away and may have changed."""
         self.value = float(min(self.first, self.ceiling))
         self._growing, self._window, self._trial, self._baseline = True, None, None, None
-        self._background, self._best_rate, self._latencies_by_rate = 0.0, 0.0, []
+        self._best_rate, self._latencies_by_rate = 0.0, []
 
     def started(self, now: float) -> None:
         """A try was sent."""
@@ -161,21 +165,24 @@ class AdaptiveLimit:
     def _judge(self, rate: float, latency: float, errors: float, full: bool) -> None:
         if self._trial is not None and self._end_trial(self._trial, rate, latency, errors):
             return
-        if errors > self._background + max(ERRORS_TOLERATED, self._background / 2):
+        if self._growing and full and errors <= ERRORS_WHILE_GROWING:
+            self._grow(rate, latency, errors)
+        elif errors > self._background + max(ERRORS_TOLERATED, self._background / 2):
             self._decrease(CUT_ERRORS, rate, errors, "errors")
-        elif not full:
+        elif not full or self._growing:
             return
-        elif self._growing:
-            self._grow(rate, latency)
         elif self._baseline is not None and latency > QUEUE_TOLERATED * self._baseline:
             self._decrease(CUT_QUEUE, rate, latency, "queue")
         else:
             self._baseline = latency if self._baseline is None else min(self._baseline, latency)
             self.value += max(1.0, 0.25 * self.value) if latency <= NO_QUEUE * self._baseline else 1.0
 
-    def _grow(self, rate: float, latency: float) -> None:
+    def _grow(self, rate: float, latency: float, errors: float) -> None:
         self._latencies_by_rate.append((rate, latency))
         if rate >= GROWTH_WORTH_IT * self._best_rate:
+            if rate >= GROWTH_FREE * self._best_rate > 0:
+                # Twice the load brought about twice the answers: it is not the load that brings these errors.
+                self._background = max(self._background, errors)
             self._best_rate = rate
             self.value *= 2
             return

@@ -62,9 +62,17 @@ class ChatRequest:
         ]  # fmt: skip
         return hashlib.sha256(canonical_json(address).encode("ascii")).hexdigest()[:32]
 
-    def body(self) -> bytes:
-        """The body of POST /chat/completions. What is not UTF-8 (a lone surrogate) is sent as a question mark."""
+    def body(self, again: int = 0) -> bytes:
+        """The body of POST /chat/completions. What is not UTF-8 (a lone surrogate) is sent as a question mark.
+
+        Where something is drawn (temperature not 0) and no seed given, one is made of the address: the same request
+        draws the same answer, another sample another one. `again` moves the seed, for an answer that cannot be used.
+        """
         body: dict[str, Any] = {"model": self.model, "messages": self.messages, **self.parameters}
+        if "seed" not in body and body.get("temperature") != 0:
+            body["seed"] = int(self.request_id[:7], 16)
+        if again and isinstance(body.get("seed"), int):
+            body["seed"] += again
         if self.response_schema is not None:
             name = self.response_schema.get("title", "answer")
             schema = {"name": name, "schema": self.response_schema, "strict": True}
