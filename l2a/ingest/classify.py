@@ -1,0 +1,68 @@
+"""What a good line does to the warehouse: new, updated, unchanged or superseded.
+
+A dialogue's versions are ordered by (updated_at, landing date), null first; among equals the one that arrived later
+wins: the later run, and within a run the later file by name and the later line. So nights that are taken out of order
+end in the same table as nights in order, and two versions in one file end the same way in every run.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+NEW, UPDATED, UNCHANGED, SUPERSEDED = "new", "updated", "unchanged", "superseded"
+
+PLACE = ("source", "block", "place")
+
+
+def dialogue_version() -> Column:
+    """Hash of what a dialogue says; its split, its source and its times of change are not part of it."""
+    content = F.struct("domain", "goal", "outcome", "expert", "messages")
+    return F.lower(F.lpad(F.hex(F.xxhash64(F.to_json(content))), 16, F.lit("0")))
+
+
+def winners(candidates: DataFrame) -> DataFrame:
+    """The newest candidate of each session: session_id, dialogue_version, updated_at, landed and its place."""
+    newest = F.max(F.struct("updated_at", "landed", *PLACE, "dialogue_version")).alias("newest")
+    return candidates.groupBy("session_id").agg(newest).select("session_id", "newest.*")
+
+
+def actions(winners: DataFrame, known: DataFrame) -> DataFrame:
+    """Adds to winners `action`, and `write`: whether the dialogues table must change for it.
+
+    A version that says the same later, by updated_at, is an update (what arrives between the two is then old news);
+    one that says the same on a later landing date is unchanged, but the date is noted for the same reason.
+    """
+    old = known.select(
+        "session_id",
+        F.col("dialogue_version").alias("old_version"),
+        F.col("updated_at").alias("old_updated_at"),
+        F.col("landed").alias("old_landed"),
+    ).join(winners.select("session_id"), "session_id", "left_semi")
+    joined = winners.join(old, "session_id", "left")
+    # Structs compare field by field with null first, and never to null.
+    ours, theirs = F.struct("updated_at", "landed"), F.struct("old_updated_at", "old_landed")
+    changed_later = F.struct("updated_at") > F.struct("old_updated_at")
+    same = F.col("old_version") == F.col("dialogue_version")
+    action = (
+        F.when(F.col("old_version").isNull(), NEW)
+        .when(same & changed_later, UPDATED)
+        .when(same, UNCHANGED)
+        .when(ours < theirs, SUPERSEDED)
+        .otherwise(UPDATED)
+    )
+    noted = (action == UNCHANGED) & (theirs < ours)
+    return joined.select(*winners.columns, action.alias("action"), (action.isin(NEW, UPDATED) | noted).alias("write"))
+
+
+def fates(candidates: DataFrame, decided: DataFrame) -> DataFrame:
+    """Every good line with what became of it: the place, session_id and `fate`."""
+    chosen = decided.select(
+        "session_id",
+        "action",
+        F.col("dialogue_version").alias("chosen_version"),
+        F.struct(*PLACE).alias("chosen_place"),
+    )
+    won = F.struct(*PLACE) == F.col("chosen_place")
+    fate = F.when(won, F.col("action")).when(F.col("dialogue_version") == F.col("chosen_version"), UNCHANGED)
+    return candidates.join(chosen, "session_id").select(*PLACE, "session_id", fate.otherwise(SUPERSEDED).alias("fate"))

@@ -1,0 +1,66 @@
+"""Why a line is no single JSON value, in words that a person can act on. Only rejected lines come here."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+
+class _DuplicateKey(Exception):
+    pass
+
+
+def diagnose(line: str) -> str:
+    """The reason for a line that Spark refused; the text before the colon names the kind."""
+    try:
+        value, end = _DECODER.raw_decode(line.strip())
+    except _DuplicateKey as error:
+        return f"duplicate keys: {error} comes twice in one object"
+    except RecursionError:
+        return "not JSON: nested too deep"
+    except json.JSONDecodeError as error:
+        if _cut_off(line, error):
+            return "truncated JSON: the line ends inside a value"
+        return f"not JSON: {error.msg} at character {error.pos + 1}"
+    except ValueError as error:
+        return f"not JSON: {error}"
+    rest = line.strip()[end:].strip()
+    if rest:
+        return f"rubbish after the object: {rest[:40]}"
+    if not _encodable(value):
+        return "not JSON: half of a surrogate pair (\\ud800 to \\udfff) stands alone"
+    return "not JSON: nested too deep, or larger than the parser takes"
+
+
+def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise _DuplicateKey(repr(key))
+            seen.add(key)
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_no_doubles, parse_constant=_no_constant)
+
+
+def _cut_off(line: str, error: json.JSONDecodeError) -> bool:
+    """Whether the text stops inside a value, rather than going wrong in the middle of it."""
+    text = line.strip()
+    if not text.startswith(("{", "[")):
+        return False
+    return error.msg.startswith("Unterminated string") or error.pos >= len(text) or text[error.pos :].isalpha()
+
+
+def _encodable(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except (UnicodeEncodeError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,52 @@
+"""What all commands have in common: --warehouse and --config, and errors that end in a sentence and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from l2a.errors import L2AError
+from l2a.settings import Settings, load
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class _Failure(click.ClickException):
+    def __init__(self, error: L2AError) -> None:
+        super().__init__(str(error))
+        self.exit_code = error.exit_code  # type: ignore[misc]  # click reads it from the instance
+
+
+class Command(click.Command):
+    """A click command whose `L2AError`s are printed without a traceback and end with their exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except L2AError as error:
+            raise _Failure(error) from error
+
+
+def common(function: Function) -> Function:
+    """Adds --warehouse and --config, which every command takes."""
+    function = click.option("--config", metavar="FILE", help="Settings file [default: ./l2a.toml if there is one].")(
+        function
+    )
+    return click.option(
+        "--warehouse", metavar="DIR", help="Folder or URL of the tables [default: ./warehouse, or L2A_WAREHOUSE]."
+    )(function)
+
+
+def settings_of(config: str | None, warehouse: str | None, **options: Any) -> Settings:
+    """Settings with the command line's options on top; options that were not given (None) change nothing."""
+    given: dict[str, Any] = {} if warehouse is None else {"warehouse": warehouse}
+    for name, value in options.items():
+        if isinstance(value, dict):
+            value = {key: item for key, item in value.items() if item is not None}
+            if value:
+                given[name] = value
+        elif value is not None:
+            given[name] = value
+    return load(config, given)

@@ -1,0 +1,187 @@
+"""Every setting of l2a, typed, with its default and its meaning.
+
+A value comes from, strongest first: an option of the command, the environment (`L2A_WAREHOUSE`, `L2A_SPARK__MASTER`:
+two underscores lead into a section), the file given by `--config` (or `L2A_CONFIG`, or `./l2a.toml` if there is one),
+the default. `l2a.toml.example` is made from this module by `python -m l2a.settings`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from l2a.errors import UsageError
+from l2a.llm.settings import LLMSettings
+
+DEFAULT_FILE = "l2a.toml"
+
+
+class Section(BaseModel):
+    """A part of the settings; an unknown name in it is an error, so that a typing mistake is not silently ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class SparkSettings(Section):
+    """How a Spark session is made where none exists yet. Under spark-submit, its own configuration wins."""
+
+    master: str = Field("local[*]", description="Spark master of sessions that l2a starts itself.")
+    driver_memory: str = Field("3g", description="Heap of a local driver.")
+    shuffle_partitions: int | None = Field(
+        None,
+        ge=1,
+        description="Partitions of a shuffle; unset: one per local core, Spark's choice on a cluster.",
+    )
+    jars: str | None = Field(
+        None,
+        description="Folder of Delta's jars, for closed networks; unset: resolved from Maven on first use.",
+    )
+    ivy: str | None = Field(None, description="Folder of the Ivy cache; unset: Spark's default.")
+    log: str | None = Field(None, description="File for Spark's own log; unset: a file in the temporary folder.")
+    conf: dict[str, str] = Field(default_factory=dict, description="Any further Spark configuration, as it is.")
+
+
+class IngestSettings(Section):
+    """Reading logs."""
+
+    max_message_bytes: int = Field(16 * 1024 * 1024, ge=1, description="A larger message is quarantined (bytes).")
+    max_line_bytes: int = Field(
+        96 * 1024 * 1024, ge=1, le=120 * 1024 * 1024, description="A longer input line is quarantined unparsed (bytes)."
+    )
+    quarantine_raw_bytes: int = Field(64 * 1024, ge=0, description="How much of a rejected line is kept (characters).")
+    split_shares: tuple[int, int, int] = Field((8, 1, 1), description="Shares of train, dev and eval.")
+    null_outcome_is_success: bool = Field(
+        True, description="Whether a dialogue without an outcome counts as successful, and so is used."
+    )
+
+    @model_validator(mode="after")
+    def _shares(self) -> IngestSettings:
+        if min(self.split_shares) < 0 or sum(self.split_shares) == 0:
+            raise ValueError("split_shares needs three numbers, none negative and not all zero")
+        return self
+
+
+class JudgeSettings(Section):
+    """Who extracts and grades."""
+
+    extractor: str = Field("embedded", description="`embedded`, `llm`, or the full name of a fitted version.")
+    grader: str = Field("embedded", description="`embedded`, `llm`, or the full name of a fitted version.")
+    size: str = Field("small", pattern="^(small|full)$", description="The embedded judge: small (a minute) or full.")
+    max_fit_dialogues: int = Field(2000, ge=1, description="The judge is fitted on at most so many dialogues.")
+    seed: int = Field(0, description="Seed of everything random in fitting.")
+
+
+class EvaluateSettings(Section):
+    """Metrics."""
+
+    beta: float = Field(2.0, ge=0, description="Weight of R_a in the reward (method: 2).")
+    replicates: int = Field(1000, ge=100, description="Bootstrap replicates behind an interval.")
+    samples: int = Field(5, ge=1, description="Rollouts a turn for sampled conditions.")
+
+
+class Settings(BaseSettings):
+    """All settings. Raises `UsageError` through `load` when one is unknown or out of range."""
+
+    model_config = SettingsConfigDict(env_prefix="L2A_", env_nested_delimiter="__", extra="forbid")
+
+    warehouse: str = Field("./warehouse", description="Folder or URL that holds the tables.")
+    max_failed_share: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="A step of which a larger share of rows failed ends with exit code 1.",
+    )
+    spark: SparkSettings = SparkSettings()
+    ingest: IngestSettings = IngestSettings()
+    judge: JudgeSettings = JudgeSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    llm: LLMSettings = LLMSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Options (given as `options`) before the environment before the file (given as `file`)."""
+        given = init_settings.init_kwargs if isinstance(init_settings, InitSettingsSource) else {}
+        return (
+            InitSettingsSource(settings_cls, given.get("options", {})),
+            env_settings,
+            InitSettingsSource(settings_cls, given.get("file", {})),
+        )
+
+
+def load(config: str | os.PathLike[str] | None = None, options: dict[str, Any] | None = None) -> Settings:
+    """The settings of this process.
+
+    config: a TOML file; None: `L2A_CONFIG`, else `./l2a.toml` where it exists.
+    options: values from the command line, nested like the settings; they win.
+
+    Raises `UsageError` naming the setting that is unknown, of the wrong type or out of range.
+    """
+    path = Path(config or os.environ.get("L2A_CONFIG") or DEFAULT_FILE)
+    if not path.exists() and (config or os.environ.get("L2A_CONFIG")):
+        raise UsageError(f"there is no settings file {path}")
+    try:
+        file = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not TOML: {error}") from None
+    try:
+        return Settings(options=options or {}, file=file)  # type: ignore[call-arg]
+    except ValidationError as error:
+        lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise UsageError("wrong settings: " + "; ".join(lines)) from None
+
+
+def example() -> str:
+    """The text of `l2a.toml.example`: every setting with its default, its meaning and its environment variable."""
+    lines = ["# Every setting of l2a with its default. Copy to l2a.toml and keep what differs.", ""]
+    lines += _example_lines(Settings, ())
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _example_lines(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
+    lines: list[str] = []
+    sections = []
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            sections.append((name, field.annotation))
+            continue
+        default = field.get_default(call_default_factory=True)
+        if isinstance(default, BaseModel):
+            default = default.model_dump(exclude_none=True)
+        lines += [f"# {field.description}", f"# Environment: L2A_{'__'.join((*path, name)).upper()}"]
+        lines += [f"# {name} = (unset)" if default is None else f"{name} = {_toml(default)}", ""]
+    for name, section in sections:
+        lines += [f"# {(section.__doc__ or '').splitlines()[0]}", f"[{'.'.join((*path, name))}]", ""]
+        lines += _example_lines(section, (*path, name))
+    return lines
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }" if value else "{}"
+    return json.dumps(value)
+
+
+if __name__ == "__main__":
+    print(example(), end="")

@@ -1,0 +1,1 @@
+"""The tables of a warehouse: their contracts, and how they are read and written."""

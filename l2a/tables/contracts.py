@@ -1,0 +1,276 @@
+"""The contracts of all tables, in the order in which the pipeline fills them."""
+
+from __future__ import annotations
+
+from l2a.tables.contract import Column, Contract, Invariant, one_of, value_or_error
+
+MESSAGES = "array<struct<role:string,content:string,ts:timestamp,seq:bigint>>"
+"""A dialogue's messages. `seq` is the order of event logs, null elsewhere."""
+
+SESSION = Column("session_id", "string", "the dialogue")
+TURN = Column("turn", "int", "number of the decision point within its dialogue, from 1")
+DIALOGUE_VERSION = Column("dialogue_version", "string", "the dialogue version that this row was made from")
+SPLIT = Column("split", "string", "train, dev or eval: a stable hash of the session or of its group, never of arrival")
+DROPPED = Column("dropped_reason", "string", "why the turn is left out; null: usable", nullable=True)
+STATUS = Column("status", "string", "ok or failed")
+ERROR = Column("error", "string", "what went wrong; null for ok rows", nullable=True)
+CONDITION = Column("condition", "string", "the policy under evaluation; greedy ones end in @greedy")
+SAMPLE = Column("sample", "int", "number of the rollout within its turn, from 0")
+MODEL_VERSION = Column("model_version", "string", "version of the model behind the condition")
+EXTRACTOR = Column("extractor", "string", "extractor version behind the information set")
+GRADER = Column("grader", "string", "grader version behind R_a and Omega")
+CREATED = Column("created_at", "timestamp", "when the row was written (UTC)", volatile=True)
+KNOWN_SPLIT = one_of("split", "train", "dev", "eval")
+KNOWN_DECISION = one_of("decision", "CONTINUE", "STOP")
+
+SOURCES = Contract(
+    name="sources",
+    grain="One row per input file that was read, in the state (size and time) in which it was read.",
+    key=("path", "size_bytes", "modified_at"),
+    columns=(
+        Column("path", "string", "the file"),
+        Column("size_bytes", "bigint", "its size when it was read"),
+        Column("modified_at", "timestamp", "its modification time when it was read (UTC)"),
+        Column("mapping", "string", "name of the mapping it was read with"),
+        Column("run_id", "string", "the ingest run that read it", volatile=True),
+        Column("ingested_at", "timestamp", "when (UTC)", volatile=True),
+    ),
+)
+
+QUARANTINE = Contract(
+    name="quarantine",
+    grain="One row per rejected input line, with the reason; identical lines are rows of their own.",
+    key=("source", "position"),
+    columns=(
+        Column("source", "string", "the file that holds the line"),
+        Column("position", "bigint", "line or row number, from 1; null where the reader cannot know", True),
+        Column("reason", "string", "what is wrong, in words that a person can act on"),
+        Column("raw", "string", "the line (bytes that are not UTF-8 replaced, cut at a setting)", True),
+        Column("ingested_at", "timestamp", "when it was read (UTC)", volatile=True),
+    ),
+)
+
+DIALOGUES = Contract(
+    name="dialogues",
+    grain="One row per dialogue, in its newest version.",
+    key=("session_id",),
+    columns=(
+        SESSION,
+        Column("dialogue_version", "string", "hash of the dialogue's content; changes whenever what it says changes"),
+        Column("source", "string", "the file that this version was read from"),
+        Column("ingested_at", "timestamp", "when this version was read (UTC)", volatile=True),
+        Column("updated_at", "timestamp", "when the dialogue last changed, by the log (UTC); null: not said", True),
+        Column("landed", "date", "landing date (dt=) of the source; null outside landing folders", True),
+        Column("domain", "string", "field of the dialogue, such as bank", True),
+        Column("goal", "string", "what the expert wants to reach", True),
+        Column("outcome", "string", "success, or another word for how it ended; null: not said", True),
+        Column("expert", "string", "who asked", True),
+        SPLIT,
+        Column("messages", MESSAGES, "the messages in order; roles user, assistant (the expert), system, tool"),
+    ),
+    invariants=(
+        KNOWN_SPLIT,
+        Invariant("session_id_not_empty", "session_id <> ''", "every dialogue has an id"),
+        Invariant("has_messages", "size(messages) > 0", "no dialogue is empty"),
+        Invariant(
+            "has_a_user",
+            "exists(messages, m -> m.role = 'user')",
+            "every dialogue has a user message",
+        ),
+        Invariant(
+            "roles_known",
+            "forall(messages, m -> m.role IN ('user', 'assistant', 'system', 'tool') AND m.content IS NOT NULL)",
+            "every message has a known role and a content",
+        ),
+    ),
+    tracks_changes=True,
+)
+
+TURNS = Contract(
+    name="turns",
+    grain="One row per decision point of a dialogue, as positions into its messages.",
+    key=("session_id", "turn"),
+    columns=(
+        SESSION,
+        TURN,
+        Column("is_final", "boolean", "whether this is the dialogue's last decision point"),
+        Column("context_end", "int", "the context is messages[0:context_end]"),
+        Column("utterance_end", "int", "the expert's utterance lies in messages[context_end:utterance_end]"),
+        DIALOGUE_VERSION,
+        SPLIT,
+        DROPPED,
+    ),
+    invariants=(
+        KNOWN_SPLIT,
+        Invariant("turn_from_1", "turn >= 1", "turns are numbered from 1"),
+        Invariant("has_context", "context_end >= 1", "every context holds at least one message"),
+        Invariant("utterance_follows", "utterance_end >= context_end", "the utterance follows its context"),
+    ),
+    tracks_changes=True,
+)
+
+OBJECTIVES = Contract(
+    name="objectives",
+    grain="One row per turn under one extractor version: what was worth asking, and whether to stop.",
+    key=("session_id", "turn", "extractor"),
+    columns=(
+        SESSION,
+        TURN,
+        DIALOGUE_VERSION,
+        EXTRACTOR,
+        Column("information", "array<string>", 'I*_t, "attribute: value": supplied later and not before', True),
+        Column("decision", "string", "s*_t: CONTINUE or STOP; null where extraction failed", True),
+        DROPPED,
+        STATUS,
+        ERROR,
+    ),
+    invariants=(
+        KNOWN_DECISION,
+        *value_or_error("information", "decision"),
+        Invariant(
+            "stop_when_empty",
+            "decision = 'CONTINUE' OR size(information) = 0 OR dropped_reason IS NOT NULL",
+            "a usable turn says STOP only where nothing is left to learn",
+        ),
+        Invariant("continue_has_aim", "decision = 'STOP' OR size(information) > 0", "CONTINUE has something to ask"),
+    ),
+    tracks_changes=True,
+)
+
+ROLLOUTS = Contract(
+    name="rollouts",
+    grain="One row per policy answer: condition, turn and sample number.",
+    key=("condition", "session_id", "turn", "sample"),
+    columns=(
+        CONDITION,
+        MODEL_VERSION,
+        SESSION,
+        TURN,
+        DIALOGUE_VERSION,
+        SAMPLE,
+        Column("text", "string", "the whole output", True),
+        Column("action", "string", "the question without the stop mark; null where nothing else was said", True),
+        Column("decision", "string", "CONTINUE or STOP, read from the text", True),
+        STATUS,
+        ERROR,
+    ),
+    invariants=(KNOWN_DECISION, *value_or_error("text", "action", "decision")),
+    tracks_changes=True,
+)
+
+GRADES = Contract(
+    name="grades",
+    grain="One row per rollout under one extractor and one grader version.",
+    key=("condition", "session_id", "turn", "sample", "extractor", "grader"),
+    columns=(
+        CONDITION,
+        MODEL_VERSION,
+        SESSION,
+        TURN,
+        DIALOGUE_VERSION,
+        SAMPLE,
+        EXTRACTOR,
+        GRADER,
+        Column(
+            "r_a",
+            "double",
+            "micro reward, 0 to 1; null where grading failed",
+            True,
+        ),
+        Column("r_s", "double", "macro reward: 1 if the decision is s*_t, else 0; null where the rollout failed", True),
+        Column("omega", "double", "format reward, 0 to 1; null where grading failed", True),
+        STATUS,
+        ERROR,
+    ),
+    invariants=(
+        *value_or_error("r_a", "omega"),
+        Invariant("r_a_range", "r_a BETWEEN 0 AND 1", "R_a lies in [0, 1]"),
+        Invariant("r_s_binary", "r_s IN (0, 1)", "R_s is 0 or 1"),
+        Invariant("omega_range", "omega BETWEEN 0 AND 1", "Omega lies in [0, 1]"),
+    ),
+    tracks_changes=True,
+)
+
+METRICS = Contract(
+    name="metrics",
+    grain="One row per metric of a condition in one evaluation, over all usable eval turns.",
+    key=("evaluation_id", "condition", "metric"),
+    columns=(
+        Column(
+            "evaluation_id",
+            "string",
+            "digest of all that the evaluation stands on",
+            volatile=True,
+        ),
+        CONDITION,
+        Column("metric", "string", "WA, WA-GH, WC, WS, AA, FC or TR"),
+        Column("value", "double", "the metric; null over no rollout", True),
+        Column("n", "bigint", "rollouts behind the value"),
+        Column("n_dialogues", "bigint", "dialogues behind the value: the unit that is resampled for the interval"),
+        Column("ci_low", "double", "lower end of the 95 % interval", True),
+        Column("ci_high", "double", "upper end of the 95 % interval", True),
+        EXTRACTOR,
+        GRADER,
+        Column("beta", "double", "weight of R_a in TR"),
+        CREATED,
+    ),
+    invariants=(
+        one_of("metric", "WA", "WA-GH", "WC", "WS", "AA", "FC", "TR"),
+        Invariant("interval_ordered", "ci_low <= ci_high", "an interval has its ends in order"),
+    ),
+)
+
+JUDGES = Contract(
+    name="judges",
+    grain="One row per fitted version of the embedded judge; the newest is the one that `embedded` means.",
+    key=("name",),
+    columns=(
+        Column("name", "string", "version, as it stands in objectives.extractor and grades.grader"),
+        Column("size", "string", "small or full"),
+        Column("dialogues", "bigint", "train dialogues that it was fitted on"),
+        Column("fitted_on", "string", "digest of those dialogues' versions and of the judge settings"),
+        Column("created_at", "timestamp", "when it was fitted (UTC)", volatile=True),
+    ),
+)
+
+RUNS = Contract(
+    name="runs",
+    grain="One row per run of a step that found something to do.",
+    key=("run_id",),
+    columns=(
+        Column("run_id", "string", "the run", volatile=True),
+        Column("step", "string", "ingest, slice, extract, rollout, grade, evaluate, ..."),
+        Column("subject", "string", "what it worked on: condition, extractor, grader", True),
+        Column("started_at", "timestamp", "UTC", volatile=True),
+        Column("seconds", "double", "how long it took", volatile=True),
+        Column("status", "string", "ok or failed"),
+        Column("error", "string", "why it failed", True),
+        Column("rows_in", "bigint", "rows read (ingest: input lines)"),
+        Column("rows_out", "bigint", "rows written"),
+        Column("rows_set_aside", "bigint", "rows left out by a rule: unchanged, superseded, dropped"),
+        Column("rows_failed", "bigint", "rows quarantined or with status failed"),
+        Column("rows_new", "bigint", "ingest: lines that brought a new dialogue", True),
+        Column("rows_updated", "bigint", "ingest: lines that replaced an older version", True),
+        Column("rows_unchanged", "bigint", "ingest: lines that said nothing new", True),
+        Column("rows_superseded", "bigint", "ingest: lines older than what is known", True),
+        Column("rows_quarantined", "bigint", "ingest: lines rejected", True),
+        Column("calls_paid", "bigint", "LLM calls made"),
+        Column("calls_saved", "bigint", "LLM calls answered from llm_calls"),
+        Column("prompt_tokens", "bigint", "of the calls made"),
+        Column("cached_tokens", "bigint", "of the prompt tokens, those served from the endpoint's prefix cache"),
+        Column("completion_tokens", "bigint", "of the calls made"),
+        Column(
+            "versions",
+            "map<string,string>",
+            "Delta versions of the tables read, judge, l2a",
+            volatile=True,
+        ),
+    ),
+    invariants=(one_of("status", "ok", "failed"),),
+)
+
+ALL: tuple[Contract, ...] = (
+    SOURCES, QUARANTINE, DIALOGUES, TURNS, JUDGES, OBJECTIVES, ROLLOUTS, GRADES, METRICS, RUNS,
+)  # fmt: skip
+
+BY_NAME = {contract.name: contract for contract in ALL}

@@ -1,0 +1,249 @@
+"""Reading and writing the tables of a warehouse with Spark and Delta.
+
+Every write is one Delta commit made by a MERGE on the contract's key: repeating it changes nothing, and of two writers
+that meet, Delta lets one win and the other starts over. Nothing is written that would break a contract.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import cast
+
+from delta import DeltaTable
+from delta.exceptions import DeltaConcurrentModificationException
+from pyspark.errors import AnalysisException, PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from l2a.errors import ContractBroken, TableIncompatible, TableMissing, UsageError
+from l2a.tables.contract import Contract
+
+VERSION_PROPERTY = "l2a.contract.version"
+STEP_BEFORE = {
+    "dialogues": "l2a ingest",
+    "turns": "l2a slice",
+    "objectives": "l2a extract",
+    "rollouts": "l2a rollout",
+    "grades": "l2a grade",
+    "judges": "l2a fit-judge",
+}
+
+
+class Warehouse:
+    """The tables under one folder or URL, through one Spark session."""
+
+    def __init__(self, spark: SparkSession, root: str) -> None:
+        self.spark = spark
+        self.root = root.rstrip("/") or "/"
+        self._checked: set[str] = set()
+
+    def path(self, name: str) -> str:
+        return f"{self.root}/{name}"
+
+    def exists(self, contract: Contract) -> bool:
+        return DeltaTable.isDeltaTable(self.spark, self.path(contract.name))
+
+    def read(self, contract: Contract) -> DataFrame:
+        """The table in the contract's columns. Raises `TableMissing` where no step has written it yet."""
+        if not self.exists(contract):
+            step = STEP_BEFORE.get(contract.name)
+            hint = f": run `{step}` first" if step else ""
+            raise TableMissing(f"the warehouse {self.root} has no table {contract.name} yet{hint}")
+        self.ensure(contract)
+        return self.spark.read.format("delta").load(self.path(contract.name)).select(*contract.column_names)
+
+    def read_or_empty(self, contract: Contract) -> DataFrame:
+        """As `read`, but a table that is not there yet reads as one without rows."""
+        if self.exists(contract):
+            return self.read(contract)
+        return self.spark.createDataFrame([], _schema(contract))
+
+    def version(self, contract: Contract) -> int:
+        """The table's Delta version; -1 where it is not there yet."""
+        if not self.exists(contract):
+            return -1
+        row = DeltaTable.forPath(self.spark, self.path(contract.name)).history(1).select("version").first()
+        return -1 if row is None else int(row["version"])
+
+    def changed(self, contract: Contract, since: int) -> DataFrame | None:
+        """The sessions of which rows changed after Delta version `since`: one column, session_id, distinct.
+
+        None means "not known, take all": the first time, or when the history needed was cleaned up.
+        """
+        if since < 0:
+            return None
+        try:
+            return (
+                self.spark.read.format("delta")
+                .option("readChangeFeed", "true")
+                .option("startingVersion", since + 1)
+                .load(self.path(contract.name))
+                .select("session_id")
+                .distinct()
+            )
+        except AnalysisException:
+            return None
+
+    def ensure(self, contract: Contract) -> None:
+        """Creates the table, or adds the columns that an older l2a did not know.
+
+        Raises `TableIncompatible` for a table of a newer l2a, of another type in some column, or of another program.
+        """
+        if contract.name in self._checked:
+            return
+        if not self.exists(contract):
+            self._create(contract)
+        else:
+            self._upgrade_or_refuse(contract)
+        self._checked.add(contract.name)
+
+    def _upgrade_or_refuse(self, contract: Contract) -> None:
+        path = self.path(contract.name)
+        properties = {
+            row["key"]: row["value"] for row in self.spark.sql(f"SHOW TBLPROPERTIES delta.`{path}`").collect()
+        }
+        written_by = properties.get(VERSION_PROPERTY)
+        if written_by is None:
+            raise TableIncompatible(f"{path} is a Delta table that l2a did not make; choose another --warehouse")
+        if int(written_by) > contract.version:
+            raise TableIncompatible(
+                f"{path} was written by a newer l2a (contract {written_by}, known {contract.version}): upgrade l2a"
+            )
+        there = {field.name: field.dataType for field in self.spark.read.format("delta").load(path).schema.fields}
+        for field in _schema(contract).fields:
+            if field.name not in there:
+                self._add_column(contract, field)
+            elif not _same_type(there[field.name], field.dataType):
+                raise TableIncompatible(
+                    f"{path}: column {field.name} is {there[field.name].simpleString()}, this l2a needs "
+                    f"{field.dataType.simpleString()}; ingest the logs into a new --warehouse"
+                )
+
+    def replace(
+        self,
+        contract: Contract,
+        rows: DataFrame,
+        *,
+        scope: DataFrame | None = None,
+        within: str = "true",
+    ) -> None:
+        """Makes `rows` all that the table holds for a scope: inserts, updates what differs, deletes what is no more.
+
+        scope: the sessions (column session_id) that `rows` speaks for; None: all of them.
+        within: SQL condition on the table that limits what may be deleted further, such as "extractor = 'x'".
+
+        Raises `ContractBroken`, with nothing committed, when a key comes twice or an invariant does not hold.
+        """
+        rows = rows.select(*contract.column_names)
+        self.ensure(contract)
+        self._check_key(contract, rows)
+
+        def source() -> DataFrame:
+            owned = self.read(contract).where(within).select(*contract.key)
+            if scope is not None:
+                owned = owned.join(scope, "session_id", "left_semi")
+            gone = owned.join(rows.select(*contract.key), list(contract.key), "left_anti").withColumn(
+                "_gone", F.lit(True)
+            )
+            return rows.withColumn("_gone", F.lit(False)).unionByName(gone, allowMissingColumns=True)
+
+        self._merge(contract, source if self._holds_rows(contract) else lambda: rows.withColumn("_gone", F.lit(False)))
+
+    def upsert(self, contract: Contract, rows: DataFrame, *, only_if: str = "true") -> None:
+        """Inserts rows with new keys, and changes those that differ and for which `only_if` holds. Deletes nothing.
+
+        only_if: SQL condition over the row that is there, `t`, and the one that comes, `s`.
+        Raises `ContractBroken`, with nothing committed, when a key comes twice or an invariant does not hold.
+        """
+        rows = rows.select(*contract.column_names)
+        self.ensure(contract)
+        self._check_key(contract, rows)
+        self._merge(contract, lambda: rows.withColumn("_gone", F.lit(False)), only_if=only_if, delete=False)
+
+    def _holds_rows(self, contract: Contract) -> bool:
+        return not self.read(contract).select(contract.key[0]).isEmpty()
+
+    def _create(self, contract: Contract) -> None:
+        builder = DeltaTable.createIfNotExists(self.spark).location(self.path(contract.name)).comment(contract.grain)
+        for column, field in zip(contract.columns, _schema(contract).fields, strict=True):
+            builder = builder.addColumn(column.name, field.dataType, nullable=column.nullable, comment=column.meaning)
+        builder = builder.property(VERSION_PROPERTY, str(contract.version))
+        builder = builder.property("delta.enableDeletionVectors", "true")
+        if contract.tracks_changes:
+            builder = builder.property("delta.enableChangeDataFeed", "true")
+        for invariant in contract.invariants:
+            builder = builder.property(f"delta.constraints.{invariant.name}", invariant.sql)
+        try:
+            builder.execute()
+        except PySparkException as error:
+            raise UsageError(f"cannot create {self.path(contract.name)}: {_first_line(error)}") from error
+
+    def _add_column(self, contract: Contract, field: T.StructField) -> None:
+        added = f"`{field.name}` {field.dataType.simpleString()}"
+        self.spark.sql(f"ALTER TABLE delta.`{self.path(contract.name)}` ADD COLUMNS ({added})")
+
+    def _check_key(self, contract: Contract, rows: DataFrame) -> None:
+        twice = rows.groupBy(*contract.key).count().where("count > 1").first()
+        if twice is not None:
+            key = ", ".join(f"{name} = {twice[name]!r}" for name in contract.key)
+            raise ContractBroken(
+                f"{contract.name}: {twice['count']} rows have the key {key}, and the table holds {contract.grain} "
+                "Nothing was written."
+            )
+
+    def _merge(
+        self, contract: Contract, source: Callable[[], DataFrame], *, only_if: str = "true", delete: bool = True
+    ) -> None:
+        on = " AND ".join(f"t.`{name}` <=> s.`{name}`" for name in contract.key)
+        differs = " OR ".join(f"NOT (t.`{c}` <=> s.`{c}`)" for c in contract.stable_columns if c not in contract.key)
+        values = {name: f"s.`{name}`" for name in contract.column_names}
+
+        @retry(
+            retry=retry_if_exception_type(DeltaConcurrentModificationException),
+            stop=stop_after_attempt(8),
+            wait=wait_random_exponential(max=20),
+            reraise=True,
+        )
+        def commit() -> None:
+            merge = DeltaTable.forPath(self.spark, self.path(contract.name)).alias("t").merge(source().alias("s"), on)
+            if delete:
+                merge = merge.whenMatchedDelete("s._gone")
+            if differs:
+                merge = merge.whenMatchedUpdate(f"NOT s._gone AND ({differs}) AND ({only_if})", set=values)
+            merge.whenNotMatchedInsert("NOT s._gone", values=values).execute()
+
+        try:
+            commit()
+        except PySparkException as error:
+            if broken := _violated(contract, str(error)):
+                raise ContractBroken(f"{contract.name}: {broken}. Nothing was written.") from error
+            raise
+
+
+@functools.cache
+def _schema(contract: Contract) -> T.StructType:
+    return cast(T.StructType, T.StructType.fromDDL(contract.ddl))
+
+
+def _same_type(there: T.DataType, wanted: T.DataType) -> bool:
+    """Nullability inside arrays and structs is not kept by every writer, and not what a type is about."""
+    return there.simpleString() == wanted.simpleString()
+
+
+def _violated(contract: Contract, message: str) -> str | None:
+    """The sentence of the contract that a failed commit names; None for failures of another kind."""
+    if "DELTA_VIOLATE_CONSTRAINT" in message or "CHECK constraint" in message:
+        for invariant in contract.invariants:
+            if invariant.name in message:
+                return f"a row breaks '{invariant.meaning}' ({invariant.sql})"
+        return "a row breaks a check of the table"
+    if "DELTA_NOT_NULL_CONSTRAINT_VIOLATED" in message or "NOT NULL constraint" in message:
+        return "a row has null in a column that must hold a value: " + message.splitlines()[0]
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

@@ -1,0 +1,38 @@
+"""Shows how far Spark is: tasks done of the stages that run, read from Spark's own status tracker."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from pyspark.sql import SparkSession
+
+from l2a.progress import bar
+
+POLL_SECONDS = 0.5
+
+
+@contextlib.contextmanager
+def shown(spark: SparkSession, name: str) -> Iterator[None]:
+    """A progress bar for all that Spark does inside the block."""
+    done = threading.Event()
+    with bar(name) as line:
+
+        def watch() -> None:
+            tracker = spark.sparkContext.statusTracker()
+            finished = 0
+            while not done.wait(POLL_SECONDS):
+                # A stage may vanish between the two questions; an unknown one has nothing to show.
+                infos = [info for stage in tracker.getActiveStageIds() if (info := tracker.getStageInfo(stage))]
+                if infos:
+                    finished = sum(info.numCompletedTasks for info in infos)
+                    line.update(finished, sum(info.numTasks for info in infos))
+
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()

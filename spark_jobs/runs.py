@@ -1,0 +1,182 @@
+"""A run of a step: what it reads from, whether anything is new, and the row that it leaves in `runs`.
+
+A step that finished has a row with the Delta versions of the tables that it read. The next run asks the tables for what
+changed since; where nothing did, it does nothing and leaves no row. A step that was killed has no row, so the next run
+takes the same changes again; since writing the same rows again changes nothing, nothing is lost or doubled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+import l2a
+from l2a.errors import TooManyFailures
+from l2a.progress import say
+from l2a.tables.contract import Contract
+from l2a.tables.contracts import RUNS
+from l2a.tables.warehouse import Warehouse
+from spark_jobs.progress import shown
+
+
+@dataclasses.dataclass
+class Counts:
+    """What a run counted; the names are columns of `runs`."""
+
+    rows_in: int = 0
+    rows_out: int = 0
+    rows_set_aside: int = 0
+    rows_failed: int = 0
+    rows_new: int | None = None
+    rows_updated: int | None = None
+    rows_unchanged: int | None = None
+    rows_superseded: int | None = None
+    rows_quarantined: int | None = None
+    calls_paid: int = 0
+    calls_saved: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+    def sentence(self) -> str:
+        parts = [f"{self.rows_in:,} in", f"{self.rows_out:,} out"]
+        names = ("new", "updated", "unchanged", "superseded", "quarantined")
+        parts += [f"{value:,} {name}" for name in names if (value := getattr(self, f"rows_{name}"))]
+        if self.rows_quarantined is None:
+            parts += [f"{self.rows_set_aside:,} set aside"] if self.rows_set_aside else []
+            parts += [f"{self.rows_failed:,} failed"] if self.rows_failed else []
+        if self.calls_paid or self.calls_saved:
+            parts.append(f"{self.calls_paid:,} calls paid, {self.calls_saved:,} saved")
+        return ", ".join(parts)
+
+
+@dataclasses.dataclass(frozen=True)
+class Since:
+    """The versions up to which a step has taken its inputs; -1: nothing yet."""
+
+    versions: Mapping[str, int]
+
+    def changed_sessions(self, warehouse: Warehouse, *inputs: Contract) -> DataFrame | None:
+        """Sessions that changed in any of the inputs since; None: take all."""
+        changed: DataFrame | None = None
+        for contract in inputs:
+            part = warehouse.changed(contract, self.versions.get(contract.name, -1))
+            if part is None:
+                return None
+            changed = part if changed is None else changed.union(part)
+        return None if changed is None else changed.distinct().persist()
+
+
+def digest(*values: Any) -> str:
+    """A short name for a combination of settings: equal in every process."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def run_step(
+    warehouse: Warehouse,
+    step: str,
+    inputs: tuple[Contract, ...],
+    work: Callable[[Since], Counts],
+    *,
+    subject: str = "",
+    settings: str = "",
+    max_failed_share: float = 1.0,
+    all_again: bool = False,
+) -> Counts | None:
+    """Runs `work` unless no input has a new version since it last ran with the same settings; None: nothing was new.
+
+    settings: digest of what else the outcome depends on; a change of it takes everything again.
+    Raises `TooManyFailures`, after everything is written, above the allowed share; what `work` raises goes on upwards
+    after a row with status failed was left.
+    """
+    versions = {contract.name: warehouse.version(contract) for contract in inputs}
+    last = _last(warehouse, step, subject, settings)
+    if not all_again and last is not None and all(last.get(name) == version for name, version in versions.items()):
+        say(f"{_title(step, subject)}: nothing new, nothing to do")
+        return None
+    since = Since({} if all_again or last is None else last)
+    behind = {name: str(version) for name, version in versions.items()} | {"settings": settings}
+    return recorded(warehouse, step, subject, behind, lambda: work(since), max_failed_share=max_failed_share)
+
+
+def recorded(
+    warehouse: Warehouse,
+    step: str,
+    subject: str,
+    versions: Mapping[str, str],
+    work: Callable[[], Counts],
+    *,
+    max_failed_share: float = 1.0,
+    run_id: str | None = None,
+) -> Counts:
+    """Runs `work`, shows its progress, and leaves its row in `runs`."""
+    started, clock = dt.datetime.now(dt.UTC), time.monotonic()
+    run_id = run_id or uuid.uuid4().hex
+
+    def leave(counts: Counts, error: str | None) -> None:
+        row = {
+            "run_id": run_id,
+            "step": step,
+            "subject": subject or None,
+            "started_at": started,
+            "seconds": time.monotonic() - clock,
+            "status": "ok" if error is None else "failed",
+            "error": error,
+            "versions": {**versions, "l2a": l2a.__version__},
+            **dataclasses.asdict(counts),
+        }
+        schema = warehouse.read_or_empty(RUNS).schema
+        warehouse.upsert(RUNS, warehouse.spark.createDataFrame([row], schema))
+
+    warehouse.ensure(RUNS)
+    try:
+        with shown(warehouse.spark, _title(step, subject)):
+            counts = work()
+    except Exception as error:
+        leave(Counts(), (str(error).strip() or type(error).__name__).splitlines()[0][:500])
+        raise
+    share = counts.rows_failed / counts.rows_in if counts.rows_in else 0.0
+    problem = None
+    if share > max_failed_share:
+        problem = (
+            f"{step}: {counts.rows_failed:,} of {counts.rows_in:,} rows failed ({share:.1%}), more than the allowed "
+            f"{max_failed_share:.1%} (--max-failed-share). What was good is kept."
+        )
+    leave(counts, problem)
+    say(f"{_title(step, subject)}: {counts.sentence()} in {time.monotonic() - clock:.1f} s")
+    if problem:
+        raise TooManyFailures(problem)
+    return counts
+
+
+def _title(step: str, subject: str) -> str:
+    return f"{step} {subject}".strip()
+
+
+def _last(warehouse: Warehouse, step: str, subject: str, settings: str) -> dict[str, int] | None:
+    """Versions that the last finished run of this step took, or None."""
+    if not warehouse.exists(RUNS):
+        return None
+    row = (
+        warehouse.read(RUNS)
+        .where((F.col("step") == step) & F.col("subject").eqNullSafe(subject or None) & (F.col("status") == "ok"))
+        .where(F.coalesce(F.try_element_at("versions", F.lit("settings")), F.lit("")) == settings)
+        .orderBy(F.col("started_at").desc())
+        .select("versions")
+        .first()
+    )
+    if row is None:
+        return None
+    return {name: int(value) for name, value in row["versions"].items() if value.lstrip("-").isdigit()}
+
+
+__all__ = ["Counts", "Since", "digest", "recorded", "run_step"]

@@ -1,0 +1,201 @@
+"""The one place that makes a Spark session.
+
+- A session exists already (a notebook, another program): a new session beside it with our SQL settings; its own
+  settings and the shared context stay as they are.
+- Under spark-submit: the submitted configuration wins; only what Delta needs is added.
+- Otherwise: a local session with settings for a small machine. Delta's jars come from Maven in the versions that match
+  the installed packages, or from a folder (setting `spark.jars`). Spark's own log goes to a file, not to the terminal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from l2a.errors import EnvironmentProblem, UsageError
+from l2a.settings import SparkSettings
+
+DELTA_EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
+DELTA = {
+    "spark.sql.extensions": DELTA_EXTENSION,
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+SQL = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.parquet.compression.codec": "zstd",
+    # Deep or repeated JSON must be a rejected line, never a crash, whatever the cluster's defaults are.
+    "spark.sql.variant.allowDuplicateKeys": "false",
+    "spark.databricks.delta.schema.autoMerge.enabled": "false",
+}
+# What Delta's published dependencies name although Spark brings it in the version that it was built with.
+BROUGHT_BY_SPARK = (
+    "org.apache.hadoop:*,org.apache.parquet:*,org.apache.logging.log4j:*,org.slf4j:*,com.fasterxml.jackson.core:*,"
+    "com.github.luben:*,org.xerial.snappy:*,org.roaringbitmap:*,org.locationtech.jts:*,io.airlift:*"
+)
+
+
+def get(settings: SparkSettings) -> SparkSession:
+    """The session in which a job runs.
+
+    Raises `EnvironmentProblem` where none can be made (no Java, jars out of reach) with what to do about it.
+    """
+    existing = SparkSession.getActiveSession() or _instantiated()
+    if existing is not None:
+        return _beside(existing)
+    if "PYSPARK_GATEWAY_PORT" in os.environ:
+        return _beside(_submitted())
+    return _local(settings)
+
+
+def _instantiated() -> SparkSession | None:
+    session = SparkSession._instantiatedSession
+    return session if session is not None and session.sparkContext._jsc is not None else None
+
+
+def _beside(existing: SparkSession) -> SparkSession:
+    """Our own session on an existing context: same executors and catalog, SQL settings of its own."""
+    if DELTA_EXTENSION not in existing.conf.get("spark.sql.extensions", ""):
+        raise EnvironmentProblem(
+            "the Spark session that exists already knows no Delta tables. Start it with the package "
+            f"{delta_coordinates()} and " + " ".join(f"--conf {key}={value}" for key, value in DELTA.items())
+        )
+    session = existing.newSession()
+    for key, value in SQL.items():
+        session.conf.set(key, value)
+    return session
+
+
+def _submitted() -> SparkSession:
+    builder = SparkSession.builder.appName("l2a")
+    for key, value in DELTA.items():
+        builder = builder.config(key, value)
+    try:
+        return builder.getOrCreate()
+    except PySparkException as error:
+        raise EnvironmentProblem(
+            f"no Delta tables in this spark-submit: add --packages {delta_coordinates()} (or --jars). {error}"
+        ) from error
+
+
+def delta_coordinates() -> str:
+    """Maven coordinates of the Delta that matches the installed packages."""
+    spark = importlib.metadata.version("pyspark")
+    delta = importlib.metadata.version("delta-spark")
+    return f"io.delta:delta-spark_{'.'.join(spark.split('.')[:2])}_2.13:{delta}"
+
+
+def _local(settings: SparkSettings) -> SparkSession:
+    cores = _cores(settings.master)
+    conf = {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.memory": settings.driver_memory,
+        "spark.driver.extraJavaOptions": "-XX:+UseParallelGC -Duser.timezone=UTC",
+        "spark.sql.shuffle.partitions": str(settings.shuffle_partitions or max(cores, 1)),
+        "spark.databricks.delta.snapshotPartitions": "2",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "2000",
+        **DELTA,
+        **SQL,
+        **_jars(settings),
+        **settings.conf,
+    }
+    if settings.master.startswith("local"):
+        conf.setdefault("spark.driver.bindAddress", "127.0.0.1")
+        conf.setdefault("spark.driver.host", "127.0.0.1")
+    builder = SparkSession.builder.master(settings.master).appName("l2a")
+    for key, value in conf.items():
+        builder = builder.config(key, value)
+    log = Path(settings.log or Path(tempfile.gettempdir()) / f"l2a-spark-{os.getpid()}.log")
+    # Workers import l2a and spark_jobs from where this process does.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    try:
+        with _stderr_into(log):
+            session = builder.getOrCreate()
+    except Exception as error:
+        raise EnvironmentProblem(_why_not(log, error)) from error
+    if not settings.jars:
+        _remember_jars(session)
+    return session
+
+
+def _cores(master: str) -> int:
+    if not master.startswith("local["):
+        return 1 if master == "local" else 2
+    inside = master[len("local[") :].split("]")[0].split(",")[0]
+    return os.cpu_count() or 1 if inside == "*" else int(inside)
+
+
+def _jars(settings: SparkSettings) -> dict[str, str]:
+    """Where Delta's jars come from: a folder, a resolution that is remembered, or Maven."""
+    if settings.jars:
+        jars = sorted(Path(settings.jars).glob("*.jar"))
+        if not any(jar.name.startswith(("delta-spark", "io.delta_delta-spark")) for jar in jars):
+            raise UsageError(f"setting spark.jars: the folder {settings.jars} holds no delta-spark jar")
+        return {"spark.jars": ",".join(map(str, jars))}
+    ivy = {"spark.jars.ivy": settings.ivy} if settings.ivy else {}
+    remembered = jar_memory()
+    if remembered.exists():
+        known = remembered.read_text(encoding="utf-8").splitlines()
+        wanted = settings.ivy or ""
+        if known and all(Path(jar).is_file() and jar.startswith(wanted) for jar in known):
+            return {"spark.jars": ",".join(known), **ivy}
+    return {"spark.jars.packages": delta_coordinates(), "spark.jars.excludes": BROUGHT_BY_SPARK, **ivy}
+
+
+def jar_memory() -> Path:
+    """A file that lists the jars of the last resolution, so that only the first start asks Maven."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "l2a" / (delta_coordinates().replace(":", "_") + ".jars")
+
+
+def _remember_jars(session: SparkSession) -> None:
+    jars = session.sparkContext.getConf().get("spark.jars", "") or ""
+    paths = [jar.removeprefix("file://").removeprefix("file:") for jar in jars.split(",") if jar]
+    with contextlib.suppress(OSError):  # a cache that cannot be written only costs the next start some seconds
+        jar_memory().parent.mkdir(parents=True, exist_ok=True)
+        jar_memory().write_text("\n".join(paths), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _stderr_into(log: Path) -> Iterator[None]:
+    """The JVM inherits our standard error when it starts, and keeps it: give it a file instead of the terminal."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(file, 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        os.close(file)
+
+
+def _why_not(log: Path, error: Exception) -> str:
+    said = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    if "JAVA_HOME is not set" in said or "java: command not found" in said or "java: not found" in said:
+        return "Spark needs Java 17 or 21 and found none: install one, or set JAVA_HOME. `l2a doctor` checks it."
+    if "UnsupportedClassVersionError" in said:
+        return "Spark needs Java 17 or 21, this one is older: point JAVA_HOME at a newer one (`l2a doctor` checks it)."
+    if "download failed" in said or "unresolved dependency" in said or "UNRESOLVED DEPENDENCIES" in said:
+        return (
+            f"Delta's jars ({delta_coordinates()}) could not be resolved. Offline: put them into a folder "
+            "and set spark.jars. Online: a half-finished download may poison the cache: delete the Ivy cache "
+            "(~/.ivy2.5.2) and io/delta under "
+            f"~/.m2/repository, or set spark.ivy to a fresh folder. Details: {log}"
+        )
+    if "No space left on device" in said:
+        return f"the disk is full: Spark could not start. Details: {log}"
+    return f"Spark could not start: {str(error).strip().splitlines()[0]} Details: {log}"

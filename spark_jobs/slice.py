@@ -1,0 +1,71 @@
+"""New and changed dialogues into `turns`: positions, not text.
+
+l2a slice
+spark-submit spark_jobs/slice.py --warehouse s3a://bucket/warehouse
+"""
+
+from __future__ import annotations
+
+import click
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from l2a.dialogue.slicing import decision_points
+from l2a.options import Command, common
+from l2a.tables.contracts import DIALOGUES, TURNS
+from l2a.tables.warehouse import Warehouse
+from spark_jobs.command import all_again as all_again_option
+from spark_jobs.command import start
+from spark_jobs.runs import Counts, Since, digest, run_step
+
+
+def turns_of(dialogues: DataFrame, null_outcome_is_success: bool) -> DataFrame:
+    """Rows of `turns` for rows of `dialogues`."""
+    successful = F.coalesce(F.col("outcome") == "success", F.lit(null_outcome_is_success))
+    narrow = dialogues.select(
+        "session_id",
+        "dialogue_version",
+        "split",
+        F.when(~successful, F.lit("outcome")).alias("dropped_reason"),
+        decision_points(F.col("messages")).alias("points"),
+    )
+    return narrow.select("*", F.inline("points")).drop("points")
+
+
+def slice_dialogues(
+    warehouse: Warehouse, *, null_outcome_is_success: bool = True, all_again: bool = False
+) -> Counts | None:
+    """Slices what is new; None: nothing was. A dialogue that became shorter leaves no turn behind."""
+    warehouse.read(DIALOGUES)
+
+    def work(since: Since) -> Counts:
+        dialogues = warehouse.read(DIALOGUES)
+        scope = since.changed_sessions(warehouse, DIALOGUES)
+        if scope is not None:
+            dialogues = dialogues.join(scope, "session_id", "left_semi")
+        rows = turns_of(dialogues, null_outcome_is_success)
+        warehouse.replace(TURNS, rows, scope=scope)
+        seen = rows.agg(
+            F.count_distinct("session_id").alias("dialogues"),
+            F.count("*").alias("turns"),
+            F.count("dropped_reason").alias("dropped"),
+        ).first()
+        assert seen is not None
+        return Counts(rows_in=seen["dialogues"], rows_out=seen["turns"], rows_set_aside=seen["dropped"])
+
+    return run_step(
+        warehouse, "slice", (DIALOGUES,), work, settings=digest(null_outcome_is_success), all_again=all_again
+    )
+
+
+@click.command(cls=Command)
+@all_again_option
+@common
+def command(all_again: bool, config: str | None, warehouse: str | None) -> None:
+    """New or changed dialogues into turns."""
+    settings, tables = start(config, warehouse)
+    slice_dialogues(tables, null_outcome_is_success=settings.ingest.null_outcome_is_success, all_again=all_again)
+
+
+if __name__ == "__main__":
+    command()
