@@ -24,7 +24,7 @@ from l2a.synth.dialogue import MadeDialogue
 from l2a.synth.events import interleave
 from l2a.synth.forms import event_rows, native_text, openai
 
-ALL_SHARES = {"bad_share": 0.2, "correction_share": 0.1, "late_share": 0.1, "duplicate_share": 0.1}
+ALL_SHARES: dict[str, Any] = {"bad_share": 0.2, "correction_share": 0.1, "late_share": 0.1, "duplicate_share": 0.1}
 
 
 def made(count: int, seed: int = 0) -> list[MadeDialogue]:

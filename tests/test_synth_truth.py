@@ -80,7 +80,7 @@ def test_good_experts_do_not_ask_for_what_they_were_told() -> None:
     for dialogue in VERSIONS:
         good = SLIPS[int(dialogue.expert.removeprefix("e-")) - 1] < middle
         known: set[str] = set()
-        facts = {}
+        facts: dict[int, list[str]] = {}
         for fact in dialogue.facts:
             facts.setdefault(fact.message_index, []).append(fact.attribute)
         for index, text in enumerate(dialogue.texts):

@@ -14,8 +14,9 @@ from synth_reading import read_strictly
 from l2a.errors import UsageError
 from l2a.synth import FORMATS, LogSpec, entries, write_log, write_nights
 from l2a.synth.broken import broken_kinds
+from l2a.synth.dialogue import MadeDialogue
 
-SHARES = {"correction_share": 0.2, "late_share": 0.1, "duplicate_share": 0.1}
+SHARES: dict[str, Any] = {"correction_share": 0.2, "late_share": 0.1, "duplicate_share": 0.1}
 
 
 def ingest(lines: Iterable[bytes], seen: dict[str, tuple[str, bytes]] | None = None) -> Counter[str]:
@@ -70,12 +71,13 @@ def test_a_reader_counts_what_the_summary_says(tmp_path: Path) -> None:
 
 
 def test_corrections_change_something_and_some_make_the_dialogue_shorter() -> None:
-    first, second = {}, {}
+    first: dict[str, MadeDialogue] = {}
+    second: dict[str, MadeDialogue] = {}
     for entry in entries(LogSpec(600, correction_share=1)):
         assert entry.dialogue
         (first if entry.kind == "first" else second)[entry.dialogue.session_id] = entry.dialogue
     assert set(first) == set(second)
-    longer = Counter()
+    longer: Counter[int] = Counter()
     for session_id, old in first.items():
         new = second[session_id]
         assert new.updated_at > old.updated_at and new.version == 2 and "user" in new.roles
