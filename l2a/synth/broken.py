@@ -100,7 +100,8 @@ _KINDS = (
     BrokenKind(
         "updated_at_not_a_time",
         "updated_at is no time",
-        edit=lambda d: d.get("metadata", d).update(updated_at="yesterday afternoon"),
+        WHOLE,
+        lambda d: d.get("metadata", d).update(updated_at="yesterday afternoon"),
     ),
     BrokenKind(
         "ts_not_a_time", "a ts is no time", ("native", "events"), lambda d: _message(d).update(ts="half past nine")

@@ -81,7 +81,7 @@ def openai(made: MadeDialogue) -> Document:
 
 
 def event_rows(made: MadeDialogue) -> Iterator[Document]:
-    """One row a message, in order; `seq` counts from 0 within the session."""
+    """One row a message, in order; `seq` counts from 0 within the session. Events are never updated."""
     for seq, (role, text, time) in enumerate(zip(made.roles, made.texts, made.times, strict=True)):
         yield {
             "session_id": made.session_id,
@@ -93,5 +93,4 @@ def event_rows(made: MadeDialogue) -> Iterator[Document]:
             "goal": made.domain.goal,
             "outcome": made.outcome,
             "expert": made.expert,
-            "updated_at": iso(made.updated_at),
         }
