@@ -1,4 +1,4 @@
-"""The row that a request ends as: one per request, ok or failed. Its fields are the columns of `llm_calls` and some more."""
+"""The row that a request ends as: one per request, ok or failed. Its fields are the columns of `llm_calls` and more."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from l2a.llm.answer import AnswerRow
 from l2a.llm.client import Client
-from l2a.llm.endpoint import Endpoint, Try
+from l2a.llm.endpoint import STALLED, Endpoint, Try
 from l2a.llm.errors import (
     CallError,
     JobStopped,
@@ -61,7 +61,9 @@ class Asking:
         limit = self._limits[call] = asyncio.timeout(seconds)
         self._progress.tries += 1
         try:
-            raw = await self._client.ask(endpoint.url, body, request_id=request.request_id, model=request.model, limit=limit)
+            raw = await self._client.ask(
+                endpoint.url, body, request_id=request.request_id, model=request.model, limit=limit
+            )
             endpoint.answered(call, loop.time())
         except TransientError as error:
             endpoint.failed(call, loop.time(), error)
@@ -79,11 +81,15 @@ class Asking:
         self.reply_seen(request, reply)
         return reply
 
-    def patience(self) -> float:
-        """Seconds that a first try may take."""
+    def patience(self, call: Try) -> float:
+        """Seconds that a first try may take: long for an honest call, shorter where an endpoint has to prove itself."""
+        settings = self._settings
         known = [seconds for endpoint in self._router.endpoints for seconds in endpoint.latencies]
-        most = self._settings.try_timeout_seconds
-        return min(most, max(3 * self._settings.stall_seconds, PATIENCE * max(known))) if known else most
+        if call.trial:
+            return min(settings.try_timeout_seconds, max(settings.stall_seconds, STALLED * max(known, default=0.0)))
+        if not known:
+            return settings.try_timeout_seconds
+        return min(settings.try_timeout_seconds, max(3 * settings.stall_seconds, PATIENCE * max(known)))
 
 
 class _One:
@@ -135,7 +141,7 @@ class _One:
         self.tries += 1
         self.last_status = None
         self.reply = None
-        seconds = min(asking.patience() * 4**self.timeouts, asking._settings.try_timeout_seconds)
+        seconds = min(asking.patience(call) * 4**self.timeouts, asking._settings.try_timeout_seconds)
         started = loop.time()
         try:
             self.reply = reply = await asking.try_once(call, self.request, body, seconds)

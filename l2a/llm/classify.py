@@ -45,7 +45,9 @@ def error_of(
     quote = f": {text}" if text else ""
     wait = seconds_to_wait(retry_after, now)
     if status == 401 or (status == 403 and not _REFUSED.search(said)) or (status == 400 and _BAD_KEY.search(said)):
-        return errors.WrongKey(f"{where}: the API key is missing or wrong. Nothing more was asked; finished answers are kept.")
+        return errors.WrongKey(
+            f"{where}: the API key is missing or wrong. Nothing more was asked; finished answers are kept."
+        )
     if status == 402 or (status == 429 and _SPENT.search(said)):
         return errors.QuotaExhausted(f"{where}: the account behind the key is spent. Finished answers are kept.")
     if status == 404 or (status == 400 and _NO_MODEL.search(said)):

@@ -17,7 +17,7 @@ from l2a.llm.redact import ApiKey
 from l2a.llm.settings import LLMSettings
 
 KEEP_ALIVE_SECONDS = 4.0
-"""Below the 5 s after which uvicorn (vLLM's server) closes an idle connection: it must not close one we are just using."""
+"""Below the 5 s after which uvicorn (vLLM's server) closes an idle connection: it must not close one that we use."""
 MOST_OF_AN_ERROR = 64 << 10
 """Bytes of an error's body that are read."""
 
@@ -47,12 +47,10 @@ class Client:
         if self._session is not None:
             await self._session.close()
 
-    async def ask(
-        self, endpoint: str, body: bytes, *, request_id: str, model: str, limit: asyncio.Timeout
-    ) -> bytes:
-        """The body of the 200 response. The request_id goes along as X-Request-Id, for the endpoint's log. `limit` is entered here; moving its deadline from outside ends the try.
+    async def ask(self, endpoint: str, body: bytes, *, request_id: str, model: str, limit: asyncio.Timeout) -> bytes:
+        """The body of the 200 response. The request_id goes along as X-Request-Id, for the endpoint's log.
 
-        Raises CallError or JobStopped.
+        `limit` is entered here; moving its deadline from outside ends the try. Raises CallError or JobStopped.
         """
         try:
             async with limit:

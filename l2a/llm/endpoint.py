@@ -26,6 +26,8 @@ RECENT = 32
 """Answers whose latency counts as recent."""
 ENOUGH_TO_JUDGE = 8
 """Answers before an endpoint is called slow."""
+STALLED = 5
+"""Silence of this many times the slowest recent answer (and of stall_seconds) means that an endpoint hangs."""
 SLOW_AT_LEAST_SECONDS = 1.0
 """Nobody minds an endpoint that takes 40 ms where the others take 10."""
 
@@ -104,7 +106,9 @@ class Endpoint:
         if self.state is State.IN_USE:
             self.latencies.append(latency)
         elif call.trial and self.state is State.ON_TRIAL:
-            if self._usual is not None and latency > max(self.settings.slow_factor * self._usual, SLOW_AT_LEAST_SECONDS):
+            if self._usual is not None and latency > max(
+                self.settings.slow_factor * self._usual, SLOW_AT_LEAST_SECONDS
+            ):
                 self.leave(now, "still slow")
             else:
                 self._return()
@@ -122,7 +126,10 @@ class Endpoint:
             # The time as well as the number: a busy endpoint that fails every third call has such rows by chance.
             self.state is State.IN_USE
             and self.failures_in_a_row >= self.settings.breaker_failures
-            and now - self._failing_since >= self.settings.probe_seconds
+            and (
+                now - self._failing_since >= self.settings.probe_seconds
+                or self.failures_in_a_row >= 3 * self.settings.breaker_failures
+            )
         ):
             self.leave(now, f"{self.failures_in_a_row} failures in a row", error.retry_after)
 
@@ -158,7 +165,7 @@ class Endpoint:
             self._overdue = sum(now - call.started > late for call in self.tries)
         self._silent_for = self._silent_for + passed if self.tries else 0.0
         known = [seconds for endpoint in (self, *others) for seconds in endpoint.latencies]
-        if known and len(self.tries) >= 2 and self._silent_for > max(self.settings.stall_seconds, 5 * max(known)):
+        if known and len(self.tries) >= 2 and self._silent_for > max(self.settings.stall_seconds, STALLED * max(known)):
             self.leave(now, f"it has not answered any of {len(self.tries)} calls for {self._silent_for:.0f} s")
             return True
         self._slow_for = self._slow_for + passed if self._is_slow(now, others) else 0.0

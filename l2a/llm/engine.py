@@ -7,8 +7,8 @@ full (router.py, limiter.py); and hands over what is finished at least every `fl
 store it. A slow request holds back nobody: rows leave in the order in which they are finished. Request ids must be
 distinct: looking up what was answered before is the caller's part.
 
-When the job has to stop (JobStopped), nothing more is asked, calls in flight may finish within `stop_grace_seconds`, all
-finished rows are handed over, and then the error is raised. Requests without a row are the next run's.
+When the job has to stop (JobStopped), nothing more is asked, calls in flight may finish within `stop_grace_seconds`,
+all finished rows are handed over, and then the error is raised. Requests without a row are the next run's.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Pull = Callable[[int], Awaitable[list[ChatRequest]]]
 TICK_SECONDS = 0.25
 PULL_AT_ONCE = 64
 HELD_PER_CALL = 4
-"""Requests held for each call that may be in flight: what the router can choose from, and what waits for its next try."""
+"""Requests held per call that may be in flight: what the router can choose from, and what waits for its next try."""
 
 
 class Engine:
@@ -109,7 +109,7 @@ class Engine:
                 await _cancel([*helpers, *self._tasks])
 
     def stop(self, why: JobStopped) -> None:
-        """Starts no further call; `answers` ends with this error once what is in flight has come back or been given up."""
+        """Starts no further call; `answers` ends with this error once calls in flight came back or were given up."""
         if self._stopped is not None:
             return
         log.error("stopping: %s", why)
@@ -161,7 +161,10 @@ class Engine:
     def _room(self) -> int:
         """Requests that may be taken in now. Small rooms are left to grow, so that requests come in chunks."""
         unsent = len(self._finished)
-        if unsent >= 2 * self.settings.flush_rows or self._held_bytes + self._finished_bytes >= self.settings.max_held_bytes:
+        if (
+            unsent >= 2 * self.settings.flush_rows
+            or self._held_bytes + self._finished_bytes >= self.settings.max_held_bytes
+        ):
             return 0
         room = self._window - len(self._tasks)
         return room if room >= min(PULL_AT_ONCE, self._window // 8) else 0
@@ -222,7 +225,7 @@ class Engine:
                 self.stop(
                     SpendingLimitReached(
                         f"The spending limit is reached: {progress.cost:,.4f} of {self._spending_limit:,.4f} spent here, "
-                        "the rest is for calls in flight. Finished answers are kept; raise spending_limit to go on."
+                        "calls in flight take the rest. Finished answers are kept; raise spending_limit to go on."
                     )
                 )
 
@@ -257,7 +260,9 @@ class Engine:
         """Lets calls in flight finish, for a while; those that wait are given up at once."""
         # What the spending limit allowed is paid for, so it is worth waiting for.
         spent = isinstance(self._stopped, SpendingLimitReached)
-        deadline = self._loop.time() + (self.settings.try_timeout_seconds if spent else self.settings.stop_grace_seconds)
+        deadline = self._loop.time() + (
+            self.settings.try_timeout_seconds if spent else self.settings.stop_grace_seconds
+        )
         while self._router.in_flight and (left := deadline - self._loop.time()) > 0:
             await asyncio.sleep(min(left, 0.05))
         await asyncio.sleep(0)

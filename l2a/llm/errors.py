@@ -28,7 +28,7 @@
     ├── RequestInvalid             a request that cannot be addressed or sent
     └── ModelVersionRequired       nobody says which weights stand behind the model's name
 
-A message never holds a key, a prompt or an answer: what an endpoint says about an error is cut short and scrubbed first.
+A message never holds a key, a prompt or an answer: what an endpoint says about an error is cut short and scrubbed.
 """
 
 from __future__ import annotations

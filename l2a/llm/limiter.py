@@ -4,14 +4,14 @@ Additive increase, multiplicative decrease, over windows of about one latency:
 
 - While doubling still brings more answers a second, the limit doubles (the start).
 - Then it creeps up by one a window (by a quarter while there is no queue at all), as long as answers do not take much
-  longer than they did when the endpoint was just full (the baseline): beyond that point, more calls in flight only stand
-  in the endpoint's queue.
+  longer than they did when the endpoint was just full (the baseline): beyond that point, more calls in flight only
+  stand in the endpoint's queue.
 - Queue time that has risen, 429s, 503s and timeouts cut it by a fixed factor.
 
 Latency and errors alone mislead: answers get longer when the work gets longer, and an endpoint may fail at random. So
-every cut is an experiment. Where answers per second fall with the limit, the calls in flight were not the cause: the cut
-is taken back, and that latency, or that share of errors, is the new normal. Sources of the parts: TCP's AIMD (Chiu and
-Jain 1989), TCP Vegas (Brakmo 1995) for the baseline; the experiment is ours.
+every cut is an experiment. Where answers per second fall with the limit, the calls in flight were not the cause: the
+cut is taken back, and that latency, or that share of errors, is the new normal. Sources of the parts: TCP's AIMD (Chiu
+and Jain 1989), TCP Vegas (Brakmo 1995) for the baseline; the experiment is ours.
 
 All times are seconds of a clock that the caller reads, so that tests can simulate one.
 """

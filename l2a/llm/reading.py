@@ -1,4 +1,4 @@
-"""From the bytes of a 200 response to an answer: the envelope, the text, the structured value. Trusts nothing it is given.
+"""From the bytes of a 200 response to an answer: envelope, text, structured value. Trusts nothing it is given.
 
 A model or an endpoint may send anything: NaN, a million brackets, the same key twice, half a character. Each ends as an
 error of the tree, never as an exception of another kind and never as a value that a table could not hold.
@@ -88,7 +88,9 @@ def check_reply(reply: Reply, schema: Mapping[str, Any] | None) -> str | None:
     except (ValueError, RecursionError) as error:
         cut = " (cut off at the token limit)" if reply.finish_reason == "length" else ""
         why = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else str(error)[:200]
-        raise Unparseable(f"The answer is not the JSON that was asked for{cut}: {why}", status=200, text=reply.text) from error
+        raise Unparseable(
+            f"The answer is not the JSON that was asked for{cut}: {why}", status=200, text=reply.text
+        ) from error
 
 
 def storable(text: str) -> str:

@@ -46,7 +46,7 @@ class ApiKey:
         return text.replace(self._value, REDACTED)
 
     def scrub_error(self, text: str, limit: int = 300) -> str:
-        """What an endpoint said about an error: one line, without this key or anything that looks like one, cut short."""
+        """What an endpoint said about an error: one short line, without this key or anything that looks like one."""
         text = _KEY_LIKE.sub(REDACTED, self.scrub(text))
         text = "".join(character if character.isprintable() else " " for character in text)
         return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -25,7 +25,7 @@ OWN_KEYS = frozenset({"model", "messages", "response_format", "stream", "stream_
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """One chat completion to ask for. `session_id` and `turn` only route it (prefix cache); they are not in the address."""
+    """One chat completion to ask for. `session_id` and `turn` route it (prefix cache); they are not in the address."""
 
     model: str
     model_version: str
@@ -46,8 +46,8 @@ class ChatRequest:
             raise RequestInvalid("A request names no model. Set --model.")
         if not self.model_version.strip():
             raise RequestInvalid(
-                f"A request to model {self.model!r} has no model_version. Answers are kept under it, so that new weights "
-                "behind the same name are never answered from old calls: set --model-version."
+                f"A request to model {self.model!r} has no model_version. Answers are kept under it, so that new "
+                "weights behind the same name are never answered from old calls: set --model-version."
             )
         if not self.messages:
             raise RequestInvalid("A request has no messages.")

@@ -1,11 +1,11 @@
 """Which endpoint a request goes to, and when.
 
-- A dialogue has a home: the first endpoint in its rendezvous order (Thaler and Ravishankar 1998) that is in use and whose
-  load is within LOAD_BOUND of the mean (Mirrokni et al. 2018, bounded loads). The order is a hash of dialogue and URL, so
-  that all tasks of a job, and tomorrow's job, send a dialogue to the endpoint whose prefix cache may know it.
+- A dialogue has a home: the first endpoint in its rendezvous order (Thaler and Ravishankar 1998) that is in use and
+  whose load is within LOAD_BOUND of the mean (Mirrokni et al. 2018, bounded loads). The order is a hash of dialogue and
+  URL, so that all tasks of a job, and tomorrow's job, send a dialogue to the endpoint whose prefix cache may know it.
 - An endpoint takes the oldest request that has its home there. With none waiting, it takes over the dialogue that came
-  last to the endpoint with the longest queue: no endpoint idles while another has a queue, and no dialogue is split that
-  need not be.
+  last to the endpoint with the longest queue: no endpoint idles while another has a queue, and no dialogue is split
+  that need not be.
 - The requests of an endpoint that is left move to the next in their order.
 
 One event loop, no locks. Times are seconds of the caller's clock.
@@ -144,7 +144,9 @@ class Router:
             return known
         if not usable:
             return None
-        usable.sort(key=lambda endpoint: xxhash.xxh64_intdigest(f"{endpoint.url}\n{waiting.key}".encode("utf-8", "replace")))
+        usable.sort(
+            key=lambda endpoint: xxhash.xxh64_intdigest(f"{endpoint.url}\n{waiting.key}".encode("utf-8", "replace"))
+        )
         mean = sum(map(self._pending, usable)) / len(usable)
         bound = max(1.0, LOAD_BOUND * mean)
         home = next((endpoint for endpoint in usable if self._pending(endpoint) <= bound), usable[0])

@@ -25,8 +25,8 @@ def answer_batches(
 ) -> Iterator[list[AnswerRow]]:
     """Batches of rows in the order in which they finish, one row per request, at least every `flush_seconds`.
 
-    `tasks` is the number of tasks that share the ceiling; give an `engine` instead to read its progress or to set a stop
-    check. Closing the generator ends the calls in flight. Raises JobStopped after the last batch, and whatever the
+    `tasks` is the number of tasks that share the ceiling; give an `engine` instead to read its progress or to set a
+    stop check. Closing the generator ends the calls in flight. Raises JobStopped after the last batch, and whatever the
     iterator of requests raises, after handing over what was finished.
     """
     bridge = _Bridge(engine or Engine(settings, tasks=tasks))
@@ -47,8 +47,10 @@ def answer_batches(
         raise bridge.error
 
 
-def _read(iterator: Iterator[ChatRequest], wanted: int, bridge: _Bridge) -> tuple[list[ChatRequest], Exception | None, bool]:
-    """Up to `wanted` requests, fewer when a batch has become ready meanwhile; the source's error; whether it has ended."""
+def _read(
+    iterator: Iterator[ChatRequest], wanted: int, bridge: _Bridge
+) -> tuple[list[ChatRequest], Exception | None, bool]:
+    """Up to `wanted` requests, fewer when a batch became ready meanwhile; the source's error; whether it ended."""
     found: list[ChatRequest] = []
     try:
         while len(found) < wanted:
@@ -89,7 +91,7 @@ class _Bridge:
         self._thread.start()
 
     def next_thing(self) -> tuple[int, list[AnswerRow] | None]:
-        """Waits for the next batch, or for the engine's wish for requests: (requests wanted, batch); (0, None) at the end."""
+        """Waits for a batch, or the engine's wish for requests: (requests wanted, batch); (0, None) at the end."""
         with self._condition:
             self._condition.wait_for(lambda: self._batch is not None or self._wanted is not None or self._done)
             if self._batch is not None:

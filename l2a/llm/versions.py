@@ -42,8 +42,12 @@ async def _ask_all(settings: LLMSettings, model: str) -> str:
     async with Client(settings) as client:
         versions = await asyncio.gather(*(_ask(client, endpoint, model) for endpoint in settings.endpoints))
     if len(set(versions)) > 1:
-        told = ", ".join(f"{endpoint}: {version}" for endpoint, version in zip(settings.endpoints, versions, strict=True))
-        raise ModelVersionRequired(f"The endpoints serve different versions of {model!r} ({told}). Serve one, or ask only those that do.")
+        told = ", ".join(
+            f"{endpoint}: {version}" for endpoint, version in zip(settings.endpoints, versions, strict=True)
+        )
+        raise ModelVersionRequired(
+            f"The endpoints serve different versions of {model!r} ({told}). Serve one, or ask only those that do."
+        )
     return versions[0]
 
 
@@ -59,8 +63,8 @@ async def _ask(client: Client, endpoint: str, model: str) -> str:
     version = version_of(card)
     if version is None:
         raise ModelVersionRequired(
-            f"{endpoint} does not say which weights stand behind {model!r}. Answers are kept under a version, so that new "
-            "weights are never answered from old calls: set --model-version (a registry version, a commit, a date)."
+            f"{endpoint} does not say which weights stand behind {model!r}. Answers are kept under a version, so that "
+            "new weights are never answered from old calls: set --model-version (a registry version, a commit, a date)."
         )
     return version
 

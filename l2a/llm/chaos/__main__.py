@@ -44,7 +44,9 @@ def _shares(context: click.Context, parameter: click.Parameter, values: tuple[st
 @click.option("--prompt-tokens-per-second", type=float)
 @click.option("--block-tokens", type=int)
 @click.option("--max-model-len", type=int)
-@click.option("--log-file", type=click.Path(dir_okay=False, path_type=Path), help="Every served request, one line each.")
+@click.option(
+    "--log-file", type=click.Path(dir_okay=False, path_type=Path), help="Every served request, one line each."
+)
 @click.option("--api-key-env", help="Environment variable with the key to ask for.")
 def main(host: str, port: int, api_key_env: str | None, **options: object) -> None:
     key = os.environ.get(api_key_env) if api_key_env else None

@@ -69,7 +69,9 @@ class ChaosSettings(BaseModel):
     model_version: str | None = Field("1", description="What GET /models tells as model_version; None: nothing.")
     api_key: str | None = Field(None, description="The key to ask for; None takes any, and none.", repr=False)
     faults: dict[Fault, float] = Field(default_factory=dict, description="Share of requests that meet each fault.")
-    fault_tries: int = Field(2, ge=1, description="A fault that passes meets the first 1 to this many tries of its request.")
+    fault_tries: int = Field(
+        2, ge=1, description="A fault that passes meets the first 1 to this many tries of its request."
+    )
     retry_after_seconds: float = Field(0.2, ge=0, description="In the Retry-After of a 429; written to a tenth.")
     slow_seconds: float = Field(2.0, ge=0)
     slots: int | None = Field(None, ge=1, description="Calls worked on at once; the rest queue.")

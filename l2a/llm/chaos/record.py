@@ -25,7 +25,12 @@ class Record:
         self.cached_tokens += cached
         self.completion_tokens += completion
         if self._file is not None:
-            line = {"request": request, "prompt_tokens": prompt, "cached_tokens": cached, "completion_tokens": completion}
+            line = {
+                "request": request,
+                "prompt_tokens": prompt,
+                "cached_tokens": cached,
+                "completion_tokens": completion,
+            }
             self._file.write(json.dumps(line) + "\n")
             self._file.flush()
 

@@ -1,8 +1,8 @@
 """Ways to run the chaos endpoint inside a process: in an event loop, or in a thread of its own (tests, benchmarks).
 
-    with chaos_endpoint(ChaosSettings(faults={Fault.HANG: 0.1})) as chaos:
-        LLMSettings(endpoints=[chaos.url], ...)
-        chaos.server.record.summary()
+with chaos_endpoint(ChaosSettings(faults={Fault.HANG: 0.1})) as chaos:
+    LLMSettings(endpoints=[chaos.url], ...)
+    chaos.server.record.summary()
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The chaos endpoint's routes.
 
-    POST /v1/chat/completions     GET /v1/models     GET /health     GET /metrics (vLLM's names)
-    POST /chaos/mode {"mode": "hang"}     GET /chaos/log (what was served)     GET /chaos/served (request: times served)
+POST /v1/chat/completions     GET /v1/models     GET /health     GET /metrics (vLLM's names)
+POST /chaos/mode {"mode": "hang"}     GET /chaos/log (what was served)     GET /chaos/served (request: times served)
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ class ChaosServer:
             most = self.settings.max_model_len
             return self._error(
                 400,
-                f"This model's maximum context length is {most} tokens. However, you requested {max(tokens(prompt), most + 1)} "
-                "tokens in the messages. Please reduce the length of the messages.",
+                f"This model's maximum context length is {most} tokens. However, you requested "
+                f"{max(tokens(prompt), most + 1)} tokens in the messages. Please reduce the length of the messages.",
                 "BadRequestError",
             )
         if fault is Fault.HOSTILE:
@@ -208,7 +208,12 @@ class ChaosServer:
         return web.json_response({"error": error}, status=status, headers=headers)
 
     async def _models(self, request: web.Request) -> web.Response:
-        card = {"id": self.settings.model, "object": "model", "owned_by": "l2a", "max_model_len": self.settings.max_model_len}
+        card = {
+            "id": self.settings.model,
+            "object": "model",
+            "owned_by": "l2a",
+            "max_model_len": self.settings.max_model_len,
+        }
         if self.settings.model_version is not None:
             card["model_version"] = self.settings.model_version
         return web.json_response({"object": "list", "data": [card]})
