@@ -13,6 +13,10 @@ dialogues and a metric away from its ends the two agree.
 Near the ends the standard error itself is a guess, made from the few dialogues that differ; there the number of
 independent observations is drawn towards K (in the limit, all values equal, it is K). One dialogue tells nothing: its
 interval is the whole range.
+
+Measured over the 135 cases of `coverage` (3 metrics each, 400 repetitions): 363 of the 405 coverages lie in 92 to 98 %,
+all in 89.8 to 99.5 %. Above 98 are mostly 20 dialogues with a share near 0 or 1; below 92 are mostly 200 dialogues of
+which a few outweigh the rest.
 """
 
 from __future__ import annotations
