@@ -38,7 +38,8 @@ CASES = [
 
 
 def sizes(kind: Sizes, dialogues: int, rng: np.random.Generator) -> np.ndarray:
-    """Rollouts per dialogue, int64 (dialogues,): 10 each; a few long ones; or some that outweigh all others (<= 200)."""
+    """Rollouts per dialogue, int64 (dialogues,): 10 each; a few long ones; or some that outweigh all others (at most
+    200)."""
     if kind == "equal":
         return np.full(dialogues, 10)
     drawn = rng.lognormal(1.5, 1.0, dialogues) if kind == "lognormal" else 3 * rng.pareto(1.5, dialogues)

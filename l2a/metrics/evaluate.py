@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -99,7 +100,7 @@ def _runs(batch: pa.RecordBatch, keys: list[str]) -> Iterator[tuple[int, int]]:
         codes = batch.column(key).dictionary_encode(null_encoding="encode").indices.to_numpy()
         changed |= codes[1:] != codes[:-1]
     edges = [0, *(np.flatnonzero(changed) + 1).tolist(), batch.num_rows]
-    yield from ((start, end) for start, end in zip(edges, edges[1:], strict=False) if end > start)
+    yield from ((start, end) for start, end in pairwise(edges) if end > start)
 
 
 def _tally_row(key: pa.RecordBatch, tally: Tally) -> pa.RecordBatch:
