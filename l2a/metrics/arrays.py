@@ -34,4 +34,5 @@ def metric_arrays(sums: np.ndarray, beta: float) -> Mapping[str, np.ndarray]:
     cursor = _connection().cursor()
     cursor.register("sums", table)
     masked = cursor.execute(f"select {chosen} from sums order by row").fetchnumpy()
-    return {name: np.ma.filled(np.ma.asarray(masked[name], dtype=np.float64), np.nan) for name in METRICS}
+    # A column with nulls comes masked, one without as a plain array.
+    return {name: np.ma.MaskedArray(masked[name], dtype=np.float64).filled(np.nan) for name in METRICS}
