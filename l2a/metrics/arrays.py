@@ -33,6 +33,5 @@ def metric_arrays(sums: np.ndarray, beta: float) -> Mapping[str, np.ndarray]:
     chosen = ", ".join(f"""cast({sql} as double) as "{name}" """ for name, sql in METRICS.items())
     cursor = _connection().cursor()
     cursor.register("sums", table)
-    masked = cursor.execute(f"select {chosen} from sums order by row").fetchnumpy()
-    # A column with nulls comes masked, one without as a plain array.
-    return {name: np.ma.MaskedArray(masked[name], dtype=np.float64).filled(np.nan) for name in METRICS}
+    found = cursor.execute(f"select {chosen} from sums order by row").to_arrow_table()
+    return {name: found.column(name).to_numpy() for name in METRICS}  # a null of Arrow is a NaN of numpy
