@@ -33,5 +33,5 @@ def metric_arrays(sums: np.ndarray, beta: float) -> Mapping[str, np.ndarray]:
     chosen = ", ".join(f"""cast({sql} as double) as "{name}" """ for name, sql in METRICS.items())
     cursor = _connection().cursor()
     cursor.register("sums", table)
-    found = cursor.execute(f"select {chosen} from sums order by row").to_arrow_table()
+    found: pa.Table = cursor.sql(f"select {chosen} from sums order by row").to_arrow_table()
     return {name: found.column(name).to_numpy() for name in METRICS}  # a null of Arrow is a NaN of numpy
