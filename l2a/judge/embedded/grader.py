@@ -50,7 +50,7 @@ class EmbeddedGrader:
         return self._name
 
     def grade(self, questions: Sequence[Question]) -> list[Judgement]:
-        """One judgement per question; texts of the whole batch are encoded once. A bad item is a Judgement with error."""
+        """One judgement per question; each text of the batch is encoded once. A failure is one with an error."""
         prepared = [_prepare(question) for question in questions]
         texts = [t for p in prepared if isinstance(p, _Prepared) for t in p.texts()]
         found = self._encoder.encode(texts)

@@ -11,11 +11,13 @@ MAX_CHARS = 1500
 
 _MARKUP = re.compile(r"<\|[^|>]{0,60}\|>|<[^<>]{1,80}>|\[/?[A-Z]{2,12}\]|\{[^{}]{0,200}\}|```")
 _FAKE_TURN = re.compile(
-    r"(?:^|[\n\r])\s*[#*>\s]*(?:user|human|patient|customer|client|assistant|doctor|agent|expert|system|grader|judge|用户|助手|患者|医生)\s*[*]*\s*[:：]",
+    r"(?:^|[\n\r])\s*[#*>\s]*(?:user|human|patient|customer|client|assistant|doctor|agent|expert|system|grader|judge"
+    r"|用户|助手|患者|医生)\s*[*]*\s*[:：]",
     re.IGNORECASE,
 )
 _ABOUT_GRADES = re.compile(
-    r"\b(?:score|grade|graded|grader|grading|judge|judging|rating|reward|r_a|content_score|format_score|full marks|evaluator|ignore (?:all|the|any|previous|above))\b"
+    r"\b(?:score|grade|graded|grader|grading|judge|judging|rating|reward|r_a|content_score|format_score|full marks"
+    r"|evaluator|ignore (?:all|the|any|previous|above))\b"
     r"|评分|打分|满分|忽略|puntuación|note maximale|ignorez|ignoriere|bewertung|ignora ",
     re.IGNORECASE,
 )

@@ -17,10 +17,10 @@ from l2a.dialogue.types import Message
 from l2a.errors import UsageError
 from l2a.judge.embedded.attributes import Attributes, learn_attributes
 from l2a.judge.embedded.calibrate import Ask, calibrate
-from l2a.judge.embedded.extractor import NEAR, EmbeddedExtractor
+from l2a.judge.embedded.extractor import NEAR, EmbeddedExtractor, replies
 from l2a.judge.embedded.grader import EmbeddedGrader, Thresholds
 from l2a.judge.embedded.text import questions
-from l2a.judge.embedded.vocabulary import Vocabulary, learn_vocabulary
+from l2a.judge.embedded.values import MAX_READ, Values, learn_values
 from l2a.judge.encoder import Encoder
 from l2a.judge.protocols import Dialogue
 
@@ -28,7 +28,7 @@ Size = Literal["small", "full"]
 Progress = Callable[[str, int, int], None]
 """progress(what, done, of), called now and then while fitting."""
 
-JUDGE_VERSION = 1
+JUDGE_VERSION = 4
 """Raised whenever the code would answer differently from the same learnt numbers."""
 
 FORMAT = 1
@@ -51,7 +51,7 @@ class EmbeddedJudge:
     """`fit_key` of what it was fitted on: equal keys need no second fit."""
     size: Size
     attributes: Attributes
-    vocabulary: Vocabulary
+    values: Values
     encoder: Encoder
 
     @property
@@ -63,7 +63,12 @@ class EmbeddedJudge:
         """Writes judge.json and judge.npz into `folder` (made if missing). No pickle; loadable on another machine."""
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
-        np.savez(target / "judge.npz", centres=self.attributes.centres)
+        np.savez(
+            target / "judge.npz",
+            centres=self.attributes.centres,
+            states=self.values.states,
+            lexical=self.values.lexical,
+        )
         described = {
             "format": FORMAT,
             "name": self.name,
@@ -73,7 +78,8 @@ class EmbeddedJudge:
             "attributes": list(self.attributes.names),
             "asked": list(self.attributes.asked),
             "thresholds": asdict(self.grader.thresholds),
-            "odds": self.vocabulary.odds,
+            "words": {w: list(n) for w, n in self.values.counts.items()},
+            "bias": self.values.bias,
         }
         (target / "judge.json").write_text(json.dumps(described, ensure_ascii=False, indent=1), encoding="utf-8")
 
@@ -101,15 +107,15 @@ def fit(
     least = max(2, min(10, sum(counts.values()) // 300))
     if progress:
         progress("questions", 0, len(counts))
-    attributes = learn_attributes(counts, encoder, least)
-    vocabulary = learn_vocabulary(d.messages for d in found)
+    values = learn_values([d.messages for d in found], encoder)
+    attributes = learn_attributes(counts, _replies(found), encoder, least)
     chance = random.Random(seed)
     held = [found[i] for i in sorted(chance.sample(range(len(found)), min(600, len(found))))]
     if progress:
         progress("grader", 0, len(held))
-    learner = EmbeddedExtractor("", encoder, attributes, vocabulary)
+    learner = EmbeddedExtractor("", encoder, attributes, values)
     thresholds = calibrate(_asks(held, learner, attributes, encoder), attributes, encoder, seed)
-    return _assemble(encoder, attributes, vocabulary, thresholds, key, size)
+    return _assemble(encoder, attributes, values, thresholds, key, size)
 
 
 def load(folder: str | Path) -> EmbeddedJudge:
@@ -118,7 +124,7 @@ def load(folder: str | Path) -> EmbeddedJudge:
     try:
         described = json.loads((source / "judge.json").read_text(encoding="utf-8"))
         with np.load(source / "judge.npz", allow_pickle=False) as arrays:
-            centres = arrays["centres"]
+            learnt = {key: arrays[key] for key in ("centres", "states", "lexical")}
     except (OSError, ValueError, KeyError) as problem:
         raise UsageError(f"no embedded judge in {source}: {problem}; fit one with `l2a fit-judge`") from problem
     if described.get("format") != FORMAT or described.get("judge_version") != JUDGE_VERSION:
@@ -127,8 +133,8 @@ def load(folder: str | Path) -> EmbeddedJudge:
     thresholds["weights"] = tuple(thresholds["weights"])
     judge = _assemble(
         Encoder(),
-        Attributes(tuple(described["attributes"]), centres, tuple(described["asked"])),
-        Vocabulary(described["odds"]),
+        Attributes(tuple(described["attributes"]), learnt["centres"], tuple(described["asked"])),
+        Values(learnt["states"], learnt["lexical"], described["bias"], described["words"]),
         Thresholds(**thresholds),
         described["key"],
         described["size"],
@@ -139,17 +145,27 @@ def load(folder: str | Path) -> EmbeddedJudge:
 
 
 def _assemble(
-    encoder: Encoder, attributes: Attributes, vocabulary: Vocabulary, thresholds: Thresholds, key: str, size: Size
+    encoder: Encoder, attributes: Attributes, values: Values, thresholds: Thresholds, key: str, size: Size
 ) -> EmbeddedJudge:
     digest = hashlib.sha256(f"{JUDGE_VERSION} {size}".encode())
-    digest.update(np.ascontiguousarray(attributes.centres, dtype=np.float32).tobytes())
-    learnt = [attributes.names, asdict(thresholds), vocabulary.odds]
+    for array in (attributes.centres, values.states, values.lexical):
+        digest.update(np.ascontiguousarray(array, dtype=np.float32).tobytes())
+    learnt = [attributes.names, asdict(thresholds), values.bias, {w: list(n) for w, n in values.counts.items()}]
     digest.update(json.dumps(learnt, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     name = f"embedded-{digest.hexdigest()[:12]}"
-    extractor = EmbeddedExtractor(name, encoder, attributes, vocabulary)
-    return EmbeddedJudge(
-        extractor, EmbeddedGrader(name, encoder, thresholds), key, size, attributes, vocabulary, encoder
-    )
+    extractor = EmbeddedExtractor(name, encoder, attributes, values)
+    return EmbeddedJudge(extractor, EmbeddedGrader(name, encoder, thresholds), key, size, attributes, values, encoder)
+
+
+def _replies(dialogues: Sequence[FitDialogue]) -> dict[str, list[str]]:
+    """At most 20 replies of each question that was asked alone."""
+    found: dict[str, list[str]] = {}
+    for dialogue in dialogues:
+        for place, question in replies(dialogue.messages):
+            got = found.setdefault(question, [])
+            if len(got) < 20:
+                got.append(dialogue.messages[place].content[:MAX_READ])
+    return found
 
 
 def _asks(
@@ -159,14 +175,9 @@ def _asks(
     found: list[tuple[str, str, str, str | None]] = []
     for dialogue, facts in zip(dialogues, learner.extract(dialogues), strict=True):
         by_place = {fact.message_index: str(fact) for fact in reversed(facts)}
-        pending: tuple[str, ...] = ()
-        for place, message in enumerate(dialogue.messages):
-            if message.role == "assistant":
-                pending = questions(message.content)
-            elif message.role == "user":
-                if len(pending) == 1 and place in by_place:
-                    found.append((dialogue.session_id, pending[0], by_place[place], dialogue.domain))
-                pending = ()
+        for place, question in replies(dialogue.messages):
+            if place in by_place:
+                found.append((dialogue.session_id, question, by_place[place], dialogue.domain))
     index, score = attributes.nearest(encoder.vectors([f[1] for f in found]))
     return [
         Ask(session, question, int(k), item, domain)

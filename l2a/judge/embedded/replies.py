@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import re
 
+_NOT = r"(?:n't|nt|n’t| not)"
 _REFUSAL = re.compile(
-    r"\b(?:(?:do|did|could|can|would)(?:n't|nt|n’t| not)\s+(?:really |exactly |even )?(?:know|remember|recall|have (?:it|one|that|any|a preference)|care|mind|matter)"
-    r"|(?:i )?(?:dunno|forgot|forget|forgotten)|no (?:idea|clue|preference|matter)|not (?:sure|certain|really)|can(?:no|')?t (?:say|tell|find|think|remember|recall)"
-    r"|does(?:n't|nt|n’t| not) matter|(?:any|anything|whatever|anytime|either|anywhere)(?: \w+){0,3} (?:is |would be |will |works?|'s )?(?:fine|good|ok|okay|do|works?|suits?)"
-    r"|nothing (?:specific|special|particular|else|in particular|comes)|no,? (?:not|nothing|thanks|thank you|special|specific|particular|that'?s)|none(?: that)?|not? particular(?:ly)?|skip (?:it|that)"
-    r"|up to you|you (?:decide|choose|pick))\b",
+    rf"\b(?:(?:do|did|could|can|would){_NOT}\s+(?:really |exactly |even )?"
+    r"(?:know|remember|recall|have (?:it|one|that|any|a preference)|care|mind|matter)"
+    r"|(?:i )?(?:dunno|forgot|forget|forgotten)|no (?:idea|clue|preference|matter)|not (?:sure|certain|really)"
+    r"|can(?:no|')?t (?:say|tell|find|think|remember|recall)"
+    rf"|does{_NOT} matter"
+    r"|(?:any|anything|whatever|anytime|either|anywhere)(?: \w+){0,3} (?:is |would be |will |works?|'s )?"
+    r"(?:fine|good|ok|okay|do|works?|suits?)"
+    r"|nothing (?:specific|special|particular|else|in particular|comes)"
+    r"|no,? (?:not|nothing|thanks|thank you|special|specific|particular|that'?s)|none(?: that)?"
+    r"|not? particular(?:ly)?|skip (?:it|that)|up to you|you (?:decide|choose|pick))\b",
     re.IGNORECASE,
 )
-_NO = re.compile(r"^\W*(?:no|nope|nah|none|nothing|not|never)\b", re.IGNORECASE)
-_YES = re.compile(
-    r"^\W*(?:(?:oh|well|um|uh|ok|okay)\W+)*(?:yes|yeah|yep|yup|sure|definitely|absolutely|certainly|of course|correct|please do|i do|i did|i have)\b",
-    re.IGNORECASE,
-)
+_LEAD = r"^\W*(?:(?:oh|well|um|uh|ok|okay|hmm)\W+)*"
 _ANSWER = re.compile(
-    r"^\W*(?:(?:oh|well|um|uh|ok|okay|hmm)\W+)*(yes|yeah|yep|yup|sure|definitely|absolutely|certainly|of course|correct|no|nope|nah|none|never|not yet|not really|i do not|i don't|i don’t|i do|i did not|i didn't|i didn’t|i did|i have not|i haven't|i haven’t|i have)\b",
+    _LEAD + r"(yes|yeah|yep|yup|sure|definitely|absolutely|certainly|of course|correct|no|nope|nah|none|never|not yet"
+    r"|not really|i (?:do|did|have)(?: not|n't|n’t)?)\b",
     re.IGNORECASE,
 )
 _POLAR = re.compile(
-    r"^\W*(?:(?:and|so|ok|okay|well|right|great|sure|also|then|alright|thanks|um|uh)\W+)*(?:is|are|was|were|do|does|did|will|would|has|have|had|should|shall|can|could|may)\b",
+    r"^\W*(?:(?:and|so|ok|okay|well|right|great|sure|also|then|alright|thanks|um|uh)\W+)*"
+    r"(?:is|are|was|were|do|does|did|will|would|has|have|had|should|shall|can|could|may)\b",
     re.IGNORECASE,
 )
 _OPTIONAL = re.compile(
-    r"\b(?:requests?|preferences?|prefer|particular|particularly|specific|special|anything|else|message|in mind|any other|interested|like to order)\b",
+    r"\b(?:requests?|preferences?|prefer|particular|particularly|specific|special|anything|else|message|in mind"
+    r"|any other|interested|like to order)\b",
     re.IGNORECASE,
 )
 
@@ -44,11 +49,6 @@ def optional(question: str) -> bool:
 def refuses(text: str) -> bool:
     """Whether the message declines to answer, in English words ("I don't know", "any time is fine")."""
     return bool(_REFUSAL.search(text))
-
-
-def says_no(text: str) -> bool:
-    """Whether the message starts with a no."""
-    return bool(_NO.search(text))
 
 
 def polar_answer(text: str) -> tuple[int, int] | None:

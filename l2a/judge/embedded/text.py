@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from l2a.judge.embedded.lexicon import KINDS, NAMELESS_WORDS
+
 MAX_CHARS = 4000
 """What is read of a message; a longer one is a document, not an answer."""
 
@@ -23,7 +25,8 @@ _WIDE = re.compile(r"[぀-ヿ㐀-䶿一-鿿가-힯฀-๿]")
 _WH = "what|when|where|who|whom|whose|which|why|how"
 _AUX = "is|are|was|were|do|does|did|can|could|would|will|should|shall|may|might|have|has|am"
 _SPLIT = re.compile(
-    rf"(?:,\s*|\s+)(?:and|or|also|as well as)\s+(?:also\s+|then\s+)?(?=(?:(?:at|on|in|from|to|for|with)\s+)?(?:{_WH})\b)"
+    r"(?:,\s*|\s+)(?:and|or|also|as well as)\s+(?:also\s+|then\s+)?"
+    rf"(?=(?:(?:at|on|in|from|to|for|with)\s+)?(?:{_WH})\b)"
     rf"|,\s*(?:and|or)\s+(?=(?:{_AUX})\s+(?:you|i|there|it|this|that|we|the|your)\b)",
     re.IGNORECASE,
 )
@@ -40,24 +43,12 @@ _WH_START = re.compile(
     rf"(?:(?:at|on|in|from|to|for|with|by|until)\s+)?(?:{_WH})\s+\w+",
     re.IGNORECASE,
 )
+_BACK = re.compile(
+    rf"^\W*(?:(?:and|so|ok|okay|well|oh|hmm)\W+)*(?:{_AUX})(?:n't)?\s+(?:you|i|there|it|this|that|we|the|they|he|she|your)\b",
+    re.IGNORECASE,
+)
 _ELLIPSIS = re.compile(
     r"\b(?:and|your|the)\s+(?:[\w ]{1,30})\s+(?:please|as well)\b|\bas well,? please\b", re.IGNORECASE
-)
-
-STOP_WORDS = frozenset(
-    """a about actually ah all also alright am an and any are as at be been being but by can could did do does doing
-    done for from get give go going gonna got had has have having he hello her hey hi him his how i i'd i'll i'm i've
-    if in into is it it's its just kind know let let's like likely lot make may maybe me might mine mr mrs ms my need
-    needs of oh ok okay on or our out please possible preferably probably really right say she should so some
-    something somewhere sorry sort sure take tell than thank thanks that that's the their them then there there's
-    these they thing think this those to too uh um us use very wanna want wanted was we we'd we'll we're well were
-    what when where which who why will with would yeah yep yes you you'd your yours i’m i’d i’ll don't can't
-    looking look interested prefer help find searching hoping trying could be great good fine""".split()
-)
-_ATTRIBUTE_STOP = STOP_WORDS | frozenset(
-    """many much long provide describe detailed now time's currently preferred preference particular specific
-    specify there exactly today kindly able much mind ask question wish wanting would'd share state enter first
-    second else anything already whether using called""".split()
 )
 
 
@@ -126,5 +117,32 @@ def _words(text: str) -> tuple[tuple[str, int, int], ...]:
 
 
 def content_words(text: str) -> list[str]:
-    """The words of a question that can name what it asks for, in order."""
-    return [w for w, _, _ in words(text) if w not in _ATTRIBUTE_STOP and (len(w) > 1 or not w.isascii())]
+    """The words of a question that can name what it asks for, in order; last, what its question word asks for."""
+    said = [w for w, _, _ in words(text)]
+    named = [w for w in said if w not in NAMELESS_WORDS and (len(w) > 1 or not w.isascii())]
+    joined = f" {' '.join(said)} "
+    return named + [kind for asked, kind in KINDS if f" {asked} " in joined and kind not in named][:1]
+
+
+def sentence_spans(text: str) -> list[tuple[int, int]]:
+    """(start, end) of each of `sentences(text)`, in the text."""
+    found: list[tuple[int, int]] = []
+    place = 0
+    for sentence in sentences(text):
+        start = text.find(sentence, place)
+        place = start + len(sentence)
+        found.append((start, place))
+    return found
+
+
+def asks_back(sentence: str) -> bool:
+    """Whether a user's sentence is a question of the user's own, rather than a guess ("Hyatt?")."""
+    return bool(_MARK.search(sentence)) and bool(_WH_START.search(sentence) or _BACK.search(sentence))
+
+
+def stem(word: str) -> str:
+    """A rough stem of an English word, enough to match "booking" with "book"; other words stay as they are."""
+    for ending in ("ing", "ers", "ies", "es", "ed", "er", "s"):
+        if word.endswith(ending) and len(word) - len(ending) >= 3 and word.isascii():
+            return word[: -len(ending)]
+    return word
