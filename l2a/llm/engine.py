@@ -224,8 +224,8 @@ class Engine:
             if expected >= self._spending_limit:
                 self.stop(
                     SpendingLimitReached(
-                        f"The spending limit is reached: {progress.cost:,.4f} of {self._spending_limit:,.4f} spent here, "
-                        "calls in flight take the rest. Finished answers are kept; raise spending_limit to go on."
+                        f"The spending limit is reached: {progress.cost:,.4f} of {self._spending_limit:,.4f} spent, "
+                        "calls in flight take the rest. Finished answers are kept; to go on, raise spending_limit."
                     )
                 )
 

@@ -14,8 +14,8 @@ from functools import lru_cache
 from math import isfinite
 from typing import Any, NoReturn
 
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
-from jsonschema.exceptions import SchemaError  # type: ignore[import-untyped]
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
 
 from l2a.llm.errors import BadRequest, EmptyAnswer, Refused, Unparseable
 

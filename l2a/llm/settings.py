@@ -16,7 +16,7 @@ class ModelPrice(BaseModel):
 
     prompt: float = Field(ge=0, description="Price of a million prompt tokens that were computed.")
     cached: float | None = Field(
-        None, ge=0, description="Of a million prompt tokens from the prefix cache; None: as prompt."
+        default=None, ge=0, description="Of a million prompt tokens from the prefix cache; None: as prompt."
     )
     completion: float = Field(ge=0, description="Price of a million completion tokens.")
 
@@ -35,61 +35,75 @@ class LLMSettings(BaseModel):
     endpoints: tuple[str, ...] = Field(
         (), description="Base URLs of OpenAI-compatible endpoints; /v1 is added to a bare host."
     )
-    model: str | None = Field(None, description="The model's name at the endpoints.")
+    model: str | None = Field(default=None, description="The model's name at the endpoints.")
     model_version: str | None = Field(
-        None,
+        default=None,
         description="Which weights stand behind the name; part of every call's address. None: asked of the endpoints.",
     )
-    api_key_env: str = Field(DEFAULT_KEY_ENV, min_length=1, description="Environment variable that holds the API key.")
+    api_key_env: str = Field(
+        default=DEFAULT_KEY_ENV, min_length=1, description="Environment variable that holds the API key."
+    )
 
     max_in_flight: int = Field(
-        64, ge=1, description="Ceiling of calls in flight, over all tasks and endpoints of a job."
+        default=64, ge=1, description="Ceiling of calls in flight, over all tasks and endpoints of a job."
     )
-    first_in_flight: int = Field(8, ge=1, description="Calls in flight per endpoint to start from; adapts from there.")
-    max_attempts: int = Field(12, ge=1, description="Tries of one request in one run before its row fails.")
-    max_runs: int = Field(3, ge=1, description="Runs that try a failed request again before it stays failed.")
+    first_in_flight: int = Field(
+        default=8, ge=1, description="Calls in flight per endpoint to start from; adapts from there."
+    )
+    max_attempts: int = Field(default=12, ge=1, description="Tries of one request in one run before its row fails.")
+    max_runs: int = Field(default=3, ge=1, description="Runs that try a failed request again before it stays failed.")
     backoff_seconds: float = Field(
-        0.5, gt=0, description="Mean wait before the second try; doubles with each further one."
+        default=0.5, gt=0, description="Mean wait before the second try; doubles with each further one."
     )
     backoff_max_seconds: float = Field(
-        30, gt=0, description="Longest wait between tries that no Retry-After asked for."
+        default=30, gt=0, description="Longest wait between tries that no Retry-After asked for."
     )
-    connect_timeout_seconds: float = Field(10, gt=0, description="To open a connection.")
-    try_timeout_seconds: float = Field(120, gt=0, description="One try, from sending to the last byte.")
+    connect_timeout_seconds: float = Field(default=10, gt=0, description="To open a connection.")
+    try_timeout_seconds: float = Field(default=120, gt=0, description="One try, from sending to the last byte.")
     total_timeout_seconds: float = Field(
-        900, gt=0, description="All tries and waits of one request; waiting for a free endpoint is not counted."
+        default=900, gt=0, description="All tries and waits of one request; waiting for a free endpoint is not counted."
     )
 
-    flush_seconds: float = Field(5, gt=0, description="A finished answer is handed over for storing within this time.")
-    flush_rows: int = Field(2000, ge=1, description="Answers handed over at once, at most.")
+    flush_seconds: float = Field(
+        default=5, gt=0, description="A finished answer is handed over for storing within this time."
+    )
+    flush_rows: int = Field(default=2000, ge=1, description="Answers handed over at once, at most.")
     max_held_bytes: int = Field(
-        256 << 20,
+        default=256 << 20,
         ge=1,
         description="Request and answer bytes that one task holds before it stops reading new requests.",
     )
-    max_answer_bytes: int = Field(1 << 20, ge=1024, description="A longer response is not read; its row fails.")
+    max_answer_bytes: int = Field(default=1 << 20, ge=1024, description="A longer response is not read; its row fails.")
 
     endpoint_wait_seconds: float = Field(
-        300, ge=0, description="With no endpoint left, wait this long, then stop the job."
+        default=300, ge=0, description="With no endpoint left, wait this long, then stop the job."
     )
-    breaker_failures: int = Field(10, ge=1, description="Failed tries in a row after which an endpoint is left.")
-    probe_seconds: float = Field(1, gt=0, description="First wait before a left endpoint is tried again; doubles.")
-    probe_max_seconds: float = Field(8, gt=0, description="Longest wait before a left endpoint is tried again.")
+    breaker_failures: int = Field(
+        default=10, ge=1, description="Failed tries in a row after which an endpoint is left."
+    )
+    probe_seconds: float = Field(
+        default=1, gt=0, description="First wait before a left endpoint is tried again; doubles."
+    )
+    probe_max_seconds: float = Field(default=8, gt=0, description="Longest wait before a left endpoint is tried again.")
     stall_seconds: float = Field(
-        10,
+        default=10,
         gt=0,
         description="An endpoint with calls in flight that answers nothing for this long (and for 5 times the slowest "
         "recent answer) has hung: its calls are taken elsewhere.",
     )
     slow_factor: float = Field(
-        4, gt=1, description="An endpoint this many times slower than it was and than the others is left for a while."
+        default=4,
+        gt=1,
+        description="An endpoint this many times slower than it was and than the others is left for a while.",
     )
     stop_grace_seconds: float = Field(
-        5, ge=0, description="When a job stops, calls in flight may still finish within this."
+        default=5, ge=0, description="When a job stops, calls in flight may still finish within this."
     )
 
     prices: dict[str, ModelPrice] = Field(default_factory=dict, description="Price per model name.")
-    spending_limit: float | None = Field(None, gt=0, description="Money after which a job starts no further call.")
+    spending_limit: float | None = Field(
+        default=None, gt=0, description="Money after which a job starts no further call."
+    )
 
     @field_validator("endpoints")
     @classmethod

@@ -65,25 +65,33 @@ class ChaosSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     seed: int = 0
-    model: str = Field("chaos", description="The model's name; any other name is answered with 404.")
-    model_version: str | None = Field("1", description="What GET /models tells as model_version; None: nothing.")
-    api_key: str | None = Field(None, description="The key to ask for; None takes any, and none.", repr=False)
+    model: str = Field(default="chaos", description="The model's name; any other name is answered with 404.")
+    model_version: str | None = Field(
+        default="1", description="What GET /models tells as model_version; None: nothing."
+    )
+    api_key: str | None = Field(default=None, description="The key to ask for; None takes any, and none.", repr=False)
     faults: dict[Fault, float] = Field(default_factory=dict, description="Share of requests that meet each fault.")
     fault_tries: int = Field(
-        2, ge=1, description="A fault that passes meets the first 1 to this many tries of its request."
+        default=2, ge=1, description="A fault that passes meets the first 1 to this many tries of its request."
     )
-    retry_after_seconds: float = Field(0.2, ge=0, description="In the Retry-After of a 429; written to a tenth.")
-    slow_seconds: float = Field(2.0, ge=0)
-    slots: int | None = Field(None, ge=1, description="Calls worked on at once; the rest queue.")
-    max_queue: int | None = Field(None, ge=0, description="Calls that may queue; more are answered 429.")
-    calls_per_second: float | None = Field(None, gt=0)
-    latency_seconds: float = Field(0.0, ge=0, description="Of each call, besides its tokens.")
-    completion_tokens_per_second: float | None = Field(None, gt=0, description="Of one call.")
-    prompt_tokens_per_second: float | None = Field(None, gt=0, description="Of one call; cached tokens cost nothing.")
-    block_tokens: int = Field(16, ge=1, description="The prefix cache knows whole blocks of this many tokens.")
-    cache_blocks: int = Field(100_000, ge=0)
-    max_model_len: int = Field(32_768, ge=1, description="Tokens; a longer prompt is answered as vLLM does.")
-    log_file: Path | None = Field(None, description="Every served request, one JSON line each, written at once.")
+    retry_after_seconds: float = Field(
+        default=0.2, ge=0, description="In the Retry-After of a 429; written to a tenth."
+    )
+    slow_seconds: float = Field(default=2.0, ge=0)
+    slots: int | None = Field(default=None, ge=1, description="Calls worked on at once; the rest queue.")
+    max_queue: int | None = Field(default=None, ge=0, description="Calls that may queue; more are answered 429.")
+    calls_per_second: float | None = Field(default=None, gt=0)
+    latency_seconds: float = Field(default=0.0, ge=0, description="Of each call, besides its tokens.")
+    completion_tokens_per_second: float | None = Field(default=None, gt=0, description="Of one call.")
+    prompt_tokens_per_second: float | None = Field(
+        default=None, gt=0, description="Of one call; cached tokens cost nothing."
+    )
+    block_tokens: int = Field(default=16, ge=1, description="The prefix cache knows whole blocks of this many tokens.")
+    cache_blocks: int = Field(default=100_000, ge=0)
+    max_model_len: int = Field(default=32_768, ge=1, description="Tokens; a longer prompt is answered as vLLM does.")
+    log_file: Path | None = Field(
+        default=None, description="Every served request, one JSON line each, written at once."
+    )
 
     @model_validator(mode="after")
     def _shares(self) -> ChaosSettings:

@@ -173,11 +173,13 @@ class ChaosServer:
                 return response, False
             pieces = 10 if fault is Fault.SLOW_BODY else 1
             step = -(-len(answer) // pieces)
+            gone = False
             for start in range(0, len(answer), step):
-                await response.write(answer[start : start + step])
                 if pieces > 1:
                     await asyncio.sleep(self.settings.slow_seconds / pieces)
-            gone = request.transport is None or request.transport.is_closing()
+                # The content's length is known, so that the last piece is the end: whoever has it has the answer.
+                gone = request.transport is None or request.transport.is_closing()
+                await response.write(answer[start : start + step])
             await response.write_eof()
             return response, not gone
         except ConnectionError:
