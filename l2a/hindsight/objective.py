@@ -1,0 +1,42 @@
+"""The objective of a turn from the facts of its dialogue, in Spark's built-in functions.
+
+Source: arXiv 2510.25441, section 4.2.3. I*_t is what the user supplies in the observed future and the context does not
+hold yet, empty at the final turn; s*_t is CONTINUE where I*_t is not empty and the turn is not final, else STOP.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+NOTHING_GAINED = "nothing_gained"
+"""The expert asked on and learnt nothing more: neither a model for asking nor one for stopping."""
+
+FACTS = "array<struct<message_index:int,attribute:string,value:string>>"
+
+
+def information(facts: Column, context_end: Column, is_final: Column) -> Column:
+    """I*_t as array<string> of "attribute: value", each once, in the order in which they are supplied.
+
+    facts: all that the user supplies in the dialogue (FACTS), context_end: messages in the context.
+    """
+    said = F.transform(
+        facts,
+        lambda f: F.struct(
+            f["message_index"].alias("at"), F.concat(f["attribute"], F.lit(": "), f["value"]).alias("fact")
+        ),
+    )
+    before = F.filter(said, lambda f: f["at"] < context_end)["fact"]
+    after = F.array_sort(F.filter(said, lambda f: f["at"] >= context_end))["fact"]
+    new = F.array_except(F.array_distinct(after), before)
+    return F.when(is_final, F.array().cast("array<string>")).otherwise(new)
+
+
+def decision(information: Column, is_final: Column) -> Column:
+    """s*_t: CONTINUE or STOP."""
+    return F.when(is_final | (F.size(information) == 0), "STOP").otherwise("CONTINUE")
+
+
+def dropped_reason(information: Column, is_final: Column) -> Column:
+    """Why the turn is left out of training and evaluation; null: it is used."""
+    return F.when(~is_final & (F.size(information) == 0), NOTHING_GAINED)

@@ -1,0 +1,79 @@
+"""Learns the embedded judge from the train split and registers it in `judges`.
+
+l2a fit-judge
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import click
+from pyspark.sql import functions as F
+
+from l2a.errors import UsageError
+from l2a.judge import store
+from l2a.options import Command, common
+from l2a.progress import bar, say
+from l2a.settings import JudgeSettings
+from l2a.tables.contracts import DIALOGUES, JUDGES
+from l2a.tables.warehouse import Warehouse
+from spark_jobs.command import start
+from spark_jobs.judging import newest_judge
+from spark_jobs.runs import Counts, recorded
+
+
+def fit_judge(warehouse: Warehouse, settings: JudgeSettings) -> str:
+    """Fits a judge unless the newest was fitted on the same dialogues with the same settings; returns its name."""
+    from l2a.dialogue.types import Message
+    from l2a.judge.embedded import FitDialogue, fit, fit_key
+
+    train = warehouse.read(DIALOGUES).where("split = 'train' AND coalesce(outcome, 'success') = 'success'")
+    # A sample by hash: bounded on the driver, and mostly the same dialogues when the logs have grown.
+    sample = train.orderBy(F.xxhash64("session_id"), "session_id").limit(settings.max_fit_dialogues)
+    dialogues = [
+        FitDialogue(
+            messages=[Message(m["role"], m["content"]) for m in row["messages"]],
+            domain=row["domain"],
+            goal=row["goal"],
+            session_id=row["session_id"],
+        )
+        for row in sample.select("session_id", "domain", "goal", "messages").toLocalIterator()
+    ]
+    if not dialogues:
+        raise UsageError(
+            "the embedded judge cannot be fitted: the warehouse has no successful dialogue in the train split"
+        )
+    size = "full" if settings.size == "full" else "small"
+    key = fit_key(dialogues, size=size, seed=settings.seed)
+    newest = newest_judge(warehouse)
+    if newest is not None and newest["fitted_on"] == key:
+        say(f"fit-judge: {newest['name']} was fitted on these dialogues, nothing to do")
+        return str(newest["name"])
+    name = ""
+
+    def work() -> Counts:
+        nonlocal name
+        with bar("fit-judge") as line:
+            judge = fit(dialogues, size=size, seed=settings.seed, progress=lambda what, n, of: line.update(n, of, what))
+        store.write(warehouse.spark, warehouse.root, judge)
+        row = (judge.name, size, len(dialogues), key, dt.datetime.now(dt.UTC))
+        warehouse.upsert(JUDGES, warehouse.spark.createDataFrame([row], warehouse.read_or_empty(JUDGES).schema))
+        name = judge.name
+        return Counts(rows_in=len(dialogues), rows_out=1)
+
+    recorded(warehouse, "fit-judge", "", {}, work)
+    say(f"fit-judge: learnt {name} from {len(dialogues):,} train dialogues")
+    return name
+
+
+@click.command(cls=Command)
+@click.option("--size", type=click.Choice(["small", "full"]), help="Size of the judge [default: small].")
+@common
+def command(size: str | None, config: str | None, warehouse: str | None) -> None:
+    """Learn the embedded judge from the train split."""
+    settings, tables = start(config, warehouse, judge={"size": size})
+    click.echo(fit_judge(tables, settings.judge))
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,156 @@
+"""Ungraded rollouts into `grades`: R_a, R_s and Omega of each under one extractor and one grader.
+
+l2a grade [--condition NAME] [--grader NAME]
+"""
+
+from __future__ import annotations
+
+import click
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.storagelevel import StorageLevel
+
+from l2a.errors import UsageError
+from l2a.options import Command, common
+from l2a.reward.columns import grade_column, needs_grader_column
+from l2a.settings import JudgeSettings
+from l2a.tables.contracts import DIALOGUES, GRADES, OBJECTIVES, ROLLOUTS
+from l2a.tables.warehouse import Warehouse
+from spark_jobs.command import all_again as all_again_option
+from spark_jobs.command import max_failed_share as max_failed_share_option
+from spark_jobs.command import start
+from spark_jobs.judging import judge_questions, resolve
+from spark_jobs.runs import Counts, Since, digest, run_step
+
+KEY = ["condition", "session_id", "turn", "sample"]
+
+
+def grade(
+    warehouse: Warehouse,
+    settings: JudgeSettings,
+    *,
+    condition: str | None = None,
+    max_failed_share: float = 1.0,
+    all_again: bool = False,
+) -> Counts | None:
+    """Grades the rollouts of one condition, or of all; None: nothing changed since the last time.
+
+    Raises `UsageError` for a condition without rollouts.
+    """
+    rollouts = warehouse.read(ROLLOUTS)
+    if condition is not None and rollouts.where(F.col("condition") == condition).isEmpty():
+        known = sorted(row[0] for row in rollouts.select("condition").distinct().collect())
+        raise UsageError(f"condition {condition} has no rollouts; there are: {', '.join(known) or 'none'}")
+    extractor = resolve(warehouse, settings.extractor, "extractor")
+    grader = resolve(warehouse, settings.grader, "grader")
+    mine = F.lit(True) if condition is None else F.col("condition") == condition
+
+    def work(since: Since) -> Counts:
+        scope = since.changed_sessions(warehouse, ROLLOUTS, OBJECTIVES)
+        wanted = warehouse.read(ROLLOUTS).where(mine)
+        if scope is not None:
+            wanted = wanted.join(scope, "session_id", "left_semi")
+        graded = _graded(warehouse, wanted, extractor, grader).persist(StorageLevel.DISK_ONLY)
+        within = f"extractor = '{extractor}' AND grader = '{grader}'"
+        if condition is not None:
+            within += f" AND condition = {_quoted(condition)}"
+        warehouse.replace(GRADES, graded, scope=scope, within=within)
+        counted = graded.agg(F.count("*").alias("all"), F.count("error").alias("failed")).first()
+        everything = wanted.count()
+        graded.unpersist()
+        assert counted is not None
+        return Counts(
+            rows_in=everything,
+            rows_out=counted["all"] - counted["failed"],
+            rows_set_aside=everything - counted["all"],
+            rows_failed=counted["failed"],
+        )
+
+    return run_step(
+        warehouse,
+        "grade",
+        (ROLLOUTS, OBJECTIVES),
+        work,
+        subject=condition or "all conditions",
+        settings=digest(extractor, grader),
+        max_failed_share=max_failed_share,
+        all_again=all_again,
+    )
+
+
+def _graded(warehouse: Warehouse, rollouts: DataFrame, extractor: str, grader: str) -> DataFrame:
+    """Rows of `grades`. Rollouts on turns that the extractor left out, or could not read, get none."""
+    objectives = (
+        warehouse.read(OBJECTIVES)
+        .where((F.col("extractor") == extractor) & (F.col("status") == "ok") & F.col("dropped_reason").isNull())
+        .select("session_id", "turn", "dialogue_version", "information", F.col("decision").alias("target"))
+    )
+    joined = rollouts.join(objectives, ["session_id", "turn", "dialogue_version"])
+    asked = joined.where(needs_grader_column(F.col("target"), F.col("text")))
+    judged = judge_questions(warehouse, grader, _with_context(warehouse, asked), KEY)
+    grades = joined.join(judged, KEY, "left").withColumn(
+        "grade",
+        grade_column(F.col("target"), F.col("text"), F.col("judged_r_a"), F.col("judged_asks"), F.col("judged_error")),
+    )
+    return grades.select(
+        "condition",
+        "model_version",
+        "session_id",
+        "turn",
+        "dialogue_version",
+        "sample",
+        F.lit(extractor).alias("extractor"),
+        F.lit(grader).alias("grader"),
+        "grade.*",
+    )
+
+
+def _with_context(warehouse: Warehouse, asked: DataFrame) -> DataFrame:
+    from l2a.tables.contracts import TURNS
+
+    places = warehouse.read(TURNS).select("session_id", "turn", "dialogue_version", "context_end")
+    dialogues = warehouse.read(DIALOGUES).select("session_id", "domain", "goal", "messages")
+    context = F.slice("messages", F.lit(1), F.col("context_end"))
+    return (
+        asked.join(places, ["session_id", "turn", "dialogue_version"])
+        .join(dialogues, "session_id")
+        .withColumn("context", context)
+        .drop("messages", "context_end")
+    )
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+@click.command(cls=Command)
+@click.option("--condition", metavar="NAME", help="Only this condition [default: all].")
+@click.option("--grader", metavar="NAME", help="`embedded` or the full name of a fitted judge [default: embedded].")
+@click.option("--extractor", metavar="NAME", help="Whose objectives to grade by [default: embedded].")
+@all_again_option
+@max_failed_share_option
+@common
+def command(
+    condition: str | None,
+    grader: str | None,
+    extractor: str | None,
+    all_again: bool,
+    max_failed_share: float | None,
+    config: str | None,
+    warehouse: str | None,
+) -> None:
+    """Ungraded rollouts into grades."""
+    settings, tables = start(
+        config, warehouse, max_failed_share=max_failed_share, judge={"grader": grader, "extractor": extractor}
+    )
+    grade(
+        tables,
+        settings.judge,
+        condition=condition,
+        max_failed_share=settings.max_failed_share,
+        all_again=all_again,
+    )
+
+
+if __name__ == "__main__":
+    command()

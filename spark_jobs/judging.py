@@ -1,0 +1,154 @@
+"""Which judge a step uses, and the judge inside Spark's workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as F
+
+from l2a.dialogue.types import Message
+from l2a.errors import UsageError
+from l2a.judge import store
+from l2a.judge.protocols import Dialogue, Judgement, Question
+from l2a.tables.contracts import JUDGES
+from l2a.tables.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from l2a.judge.embedded import EmbeddedJudge
+
+Batches = Iterator[pa.RecordBatch]
+
+
+def newest_judge(warehouse: Warehouse) -> Row | None:
+    """The newest row of `judges`."""
+    return warehouse.read_or_empty(JUDGES).orderBy(F.col("created_at").desc(), "name").first()
+
+
+def resolve(warehouse: Warehouse, wanted: str, kind: str) -> str:
+    """The full name of the judge that `wanted` (embedded, or a full name) means.
+
+    Raises `UsageError` for a name that no judge has, or where none is fitted yet.
+    """
+    if wanted == "embedded":
+        newest = newest_judge(warehouse)
+        if newest is None:
+            raise UsageError("no embedded judge is fitted yet: run `l2a fit-judge` (`l2a extract` does it by itself)")
+        return str(newest["name"])
+    known = warehouse.read_or_empty(JUDGES).where(F.col("name") == wanted)
+    if known.isEmpty():
+        raise UsageError(f"--{kind} {wanted}: no such judge; use `embedded` or a name in the table judges")
+    return wanted
+
+
+def _worker(warehouse: Warehouse, name: str) -> Callable[[], EmbeddedJudge]:
+    shipped = warehouse.spark.sparkContext.broadcast(store.read(warehouse.spark, warehouse.root, name))
+    return lambda: store.load(shipped.value)
+
+
+def extract_facts(warehouse: Warehouse, name: str, dialogues: DataFrame) -> DataFrame:
+    """Adds `facts` and `error` (one of them null) to session_id and dialogue_version of dialogues."""
+    judge = _worker(warehouse, name)
+
+    def run(batches: Batches) -> Batches:
+        extractor = judge().extractor
+        for batch in batches:
+            rows = batch.to_pylist()
+            given = [Dialogue(_messages(row["messages"]), row["domain"], row["goal"]) for row in rows]
+            found = _each(extractor.extract, given)
+            yield pa.RecordBatch.from_pylist(
+                [
+                    {
+                        "session_id": row["session_id"],
+                        "dialogue_version": row["dialogue_version"],
+                        "facts": None
+                        if isinstance(facts, Exception)
+                        else [
+                            {"message_index": f.message_index, "attribute": f.attribute, "value": f.value}
+                            for f in facts
+                        ],
+                        "error": f"extractor: {facts}" if isinstance(facts, Exception) else None,
+                    }
+                    for row, facts in zip(rows, found, strict=True)
+                ],
+                schema=_FACTS,
+            )
+
+    columns = ("session_id", "dialogue_version", "domain", "goal", "messages")
+    return _spread(warehouse, dialogues.select(*columns)).mapInArrow(
+        run,
+        "session_id string, dialogue_version string, "
+        "facts array<struct<message_index:int,attribute:string,value:string>>, error string",
+    )
+
+
+def judge_questions(warehouse: Warehouse, name: str, asked: DataFrame, key: list[str]) -> DataFrame:
+    """For rows with key, text, information, context, domain, goal: the key with judged_r_a, judged_asks, judged_error."""
+    judge = _worker(warehouse, name)
+
+    def run(batches: Batches) -> Batches:
+        grader = judge().grader
+        for batch in batches:
+            rows = batch.to_pylist()
+            given = [
+                Question(row["text"], row["information"], _messages(row["context"]), row["domain"], row["goal"])
+                for row in rows
+            ]
+            found = [
+                Judgement(None, None, f"grader: {one}") if isinstance(one, Exception) else one
+                for one in _each(grader.grade, given)
+            ]
+            answers = pa.table(
+                {
+                    "judged_r_a": pa.array([one.r_a for one in found], pa.float64()),
+                    "judged_asks": pa.array([one.asks for one in found], pa.bool_()),
+                    "judged_error": pa.array([one.error for one in found], pa.string()),
+                }
+            )
+            kept = pa.Table.from_batches([batch]).select(key)
+            for column in answers.column_names:
+                kept = kept.append_column(column, answers.column(column))
+            yield from kept.to_batches()
+
+    types = ", ".join(f"`{name}` {asked.schema[name].dataType.simpleString()}" for name in key)
+    schema = f"{types}, judged_r_a double, judged_asks boolean, judged_error string"
+    columns = ("text", "information", "context", "domain", "goal")
+    return _spread(warehouse, asked.select(*key, *columns)).mapInArrow(run, schema)
+
+
+def _each(answer: Callable[[list[Any]], list[Any]], given: list[Any]) -> list[Any]:
+    """The answers to a batch; one that cannot be answered costs its own row only, as the exception in its place."""
+    try:
+        return answer(given)
+    except Exception:
+        found: list[Any] = []
+        for one in given:
+            try:
+                found += answer([one])
+            except Exception as error:
+                found.append(error)
+        return found
+
+
+def _messages(rows: list[dict[str, Any]]) -> list[Message]:
+    return [Message(row["role"], row["content"]) for row in rows]
+
+
+def _spread(warehouse: Warehouse, rows: DataFrame) -> DataFrame:
+    """Over all cores, in an order of its own: small tables would otherwise be one task."""
+    return rows.repartition(warehouse.spark.sparkContext.defaultParallelism)
+
+
+_FACTS = pa.schema(
+    [
+        ("session_id", pa.string()),
+        ("dialogue_version", pa.string()),
+        (
+            "facts",
+            pa.list_(pa.struct([("message_index", pa.int32()), ("attribute", pa.string()), ("value", pa.string())])),
+        ),
+        ("error", pa.string()),
+    ]
+)

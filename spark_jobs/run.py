@@ -1,0 +1,73 @@
+"""The whole loop on logs: ingest, slice, extract, rollout of the built-in conditions, grade, evaluate.
+
+l2a run logs/*.jsonl
+"""
+
+from __future__ import annotations
+
+import click
+
+from l2a import policy
+from l2a.errors import TooManyFailures
+from l2a.mapping import load
+from l2a.metrics.table import show
+from l2a.options import Command, common
+from l2a.progress import say
+from spark_jobs.command import max_failed_share as max_failed_share_option
+from spark_jobs.command import start
+from spark_jobs.evaluate import evaluate
+from spark_jobs.extract import extract
+from spark_jobs.grade import grade
+from spark_jobs.ingest import ingest
+from spark_jobs.rollout import rollout
+from spark_jobs.slice import slice_dialogues
+
+NEXT = """
+Where to look next:
+  l2a sql "SELECT * FROM metric_table"            the same table, for queries
+  l2a sql "SELECT * FROM quarantine_reasons"      lines that were rejected, and why
+  l2a sql "SELECT * FROM drop_reasons"            turns that were left out, and why
+  l2a status                                      what ran, what waits
+"""
+
+
+@click.command(cls=Command)
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--mapping", metavar="NAME|FILE", help="How the logs are to be read [default: native].")
+@click.option(
+    "--split", "given_split", type=click.Choice(["train", "eval"]), help="The split that these logs bring themselves."
+)
+@max_failed_share_option
+@common
+def command(
+    paths: tuple[str, ...],
+    mapping: str | None,
+    given_split: str | None,
+    max_failed_share: float | None,
+    config: str | None,
+    warehouse: str | None,
+) -> None:
+    """The whole loop on logs; prints the metric table."""
+    how = load(mapping)
+    settings, tables = start(config, warehouse, max_failed_share=max_failed_share)
+    allowed = settings.max_failed_share
+    too_many: TooManyFailures | None = None
+    try:
+        ingest(tables, list(paths), how, settings.ingest, given_split=given_split, max_failed_share=allowed)
+    except TooManyFailures as error:
+        # What was good is kept, so it is worth going on with; the exit code tells.
+        say(str(error))
+        too_many = error
+    slice_dialogues(tables, null_outcome_is_success=settings.ingest.null_outcome_is_success)
+    extract(tables, settings.judge, max_failed_share=allowed)
+    for condition in policy.BUILT_IN:
+        rollout(tables, condition, samples=settings.evaluate.samples, max_failed_share=allowed)
+    grade(tables, settings.judge, max_failed_share=allowed)
+    show(row.asDict() for row in evaluate(tables, settings.judge, settings.evaluate))
+    say(NEXT.rstrip())
+    if too_many is not None:
+        raise too_many
+
+
+if __name__ == "__main__":
+    command()
