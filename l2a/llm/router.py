@@ -100,22 +100,22 @@ class Router:
                 return
 
     def _next_for(self, endpoint: Endpoint) -> _Waiting | None:
-        # An endpoint on trial has no queue of its own: it gets one request of somebody else's, or a homeless one.
-        sources = [self._queues[endpoint], self._homeless]
-        others = [queue for other, queue in self._queues.items() if other is not endpoint]
-        while True:
-            for queue in sources:
-                while queue:
-                    waiting = queue.popleft()
-                    if not waiting.turn.done():
-                        return waiting
-            longest = max(others, key=len, default=None)
-            if not longest:
-                return None
+        own = self._queues[endpoint]
+        for queue in (own, self._homeless):
+            if (waiting := _first(queue)) is not None:
+                return waiting
+        # Only from those that are full: who has room serves its own queue in this same dispatch, with a warmer cache.
+        full = [queue for other, queue in self._queues.items() if other.free() == 0 or endpoint.state is State.ON_TRIAL]
+        while (longest := max(full, key=len, default=None)) is not None and longest:
             if endpoint.state is State.ON_TRIAL:
-                sources = [longest]
+                # It has to prove itself on one request; the dialogue stays where it is.
+                source = longest
             else:
                 self._take_over(endpoint, longest)
+                source = own
+            if (waiting := _first(source)) is not None:
+                return waiting
+        return None
 
     def _take_over(self, endpoint: Endpoint, queue: deque[_Waiting]) -> None:
         """Moves the waiting requests of the queue's last dialogue."""
@@ -162,3 +162,12 @@ class Router:
         self._homes.move_to_end(key)
         if len(self._homes) > DIALOGUES_REMEMBERED:
             self._homes.popitem(last=False)
+
+
+def _first(queue: deque[_Waiting]) -> _Waiting | None:
+    """Takes the first that still waits (a cancelled request does not) off the queue."""
+    while queue:
+        waiting = queue.popleft()
+        if not waiting.turn.done():
+            return waiting
+    return None
