@@ -36,33 +36,42 @@ class Section(BaseModel):
 class SparkSettings(Section):
     """How a Spark session is made where none exists yet. Under spark-submit, its own configuration wins."""
 
-    master: str = Field("local[*]", description="Spark master of sessions that l2a starts itself.")
-    driver_memory: str = Field("3g", description="Heap of a local driver.")
+    master: str = Field(default="local[*]", description="Spark master of sessions that l2a starts itself.")
+    driver_memory: str = Field(default="3g", description="Heap of a local driver.")
     shuffle_partitions: int | None = Field(
-        None,
+        default=None,
         ge=1,
         description="Partitions of a shuffle; unset: one per local core, Spark's choice on a cluster.",
     )
     jars: str | None = Field(
-        None,
+        default=None,
         description="Folder of Delta's jars, for closed networks; unset: resolved from Maven on first use.",
     )
-    ivy: str | None = Field(None, description="Folder of the Ivy cache; unset: Spark's default.")
-    log: str | None = Field(None, description="File for Spark's own log; unset: a file in the temporary folder.")
+    ivy: str | None = Field(default=None, description="Folder of the Ivy cache; unset: Spark's default.")
+    log: str | None = Field(
+        default=None, description="File for Spark's own log; unset: a file in the temporary folder."
+    )
     conf: dict[str, str] = Field(default_factory=dict, description="Any further Spark configuration, as it is.")
 
 
 class IngestSettings(Section):
     """Reading logs."""
 
-    max_message_bytes: int = Field(16 * 1024 * 1024, ge=1, description="A larger message is quarantined (bytes).")
-    max_line_bytes: int = Field(
-        96 * 1024 * 1024, ge=1, le=120 * 1024 * 1024, description="A longer input line is quarantined unparsed (bytes)."
+    max_message_bytes: int = Field(
+        default=16 * 1024 * 1024, ge=1, description="A larger message is quarantined (bytes)."
     )
-    quarantine_raw_bytes: int = Field(64 * 1024, ge=0, description="How much of a rejected line is kept (characters).")
-    split_shares: tuple[int, int, int] = Field((8, 1, 1), description="Shares of train, dev and eval.")
+    max_line_bytes: int = Field(
+        default=96 * 1024 * 1024,
+        ge=1,
+        le=120 * 1024 * 1024,
+        description="A longer input line is quarantined unparsed (bytes).",
+    )
+    quarantine_raw_bytes: int = Field(
+        default=64 * 1024, ge=0, description="How much of a rejected line is kept (characters)."
+    )
+    split_shares: tuple[int, int, int] = Field(default=(8, 1, 1), description="Shares of train, dev and eval.")
     null_outcome_is_success: bool = Field(
-        True, description="Whether a dialogue without an outcome counts as successful, and so is used."
+        default=True, description="Whether a dialogue without an outcome counts as successful, and so is used."
     )
 
     @model_validator(mode="after")
@@ -75,19 +84,21 @@ class IngestSettings(Section):
 class JudgeSettings(Section):
     """Who extracts and grades."""
 
-    extractor: str = Field("embedded", description="`embedded`, `llm`, or the full name of a fitted version.")
-    grader: str = Field("embedded", description="`embedded`, `llm`, or the full name of a fitted version.")
-    size: str = Field("small", pattern="^(small|full)$", description="The embedded judge: small (a minute) or full.")
-    max_fit_dialogues: int = Field(2000, ge=1, description="The judge is fitted on at most so many dialogues.")
-    seed: int = Field(0, description="Seed of everything random in fitting.")
+    extractor: str = Field(default="embedded", description="`embedded`, `llm`, or the full name of a fitted version.")
+    grader: str = Field(default="embedded", description="`embedded`, `llm`, or the full name of a fitted version.")
+    size: str = Field(
+        default="small", pattern="^(small|full)$", description="The embedded judge: small (a minute) or full."
+    )
+    max_fit_dialogues: int = Field(default=2000, ge=1, description="The judge is fitted on at most so many dialogues.")
+    seed: int = Field(default=0, description="Seed of everything random in fitting.")
 
 
 class EvaluateSettings(Section):
     """Metrics."""
 
-    beta: float = Field(2.0, ge=0, description="Weight of R_a in the reward (method: 2).")
-    replicates: int = Field(1000, ge=100, description="Bootstrap replicates behind an interval.")
-    samples: int = Field(5, ge=1, description="Rollouts a turn for sampled conditions.")
+    beta: float = Field(default=2.0, ge=0, description="Weight of R_a in the reward (method: 2).")
+    replicates: int = Field(default=1000, ge=100, description="Bootstrap replicates behind an interval.")
+    samples: int = Field(default=5, ge=1, description="Rollouts a turn for sampled conditions.")
 
 
 class Settings(BaseSettings):
@@ -95,9 +106,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="L2A_", env_nested_delimiter="__", extra="forbid")
 
-    warehouse: str = Field("./warehouse", description="Folder or URL that holds the tables.")
+    warehouse: str = Field(default="./warehouse", description="Folder or URL that holds the tables.")
     max_failed_share: float = Field(
-        0.05,
+        default=0.05,
         ge=0,
         le=1,
         description="A step of which a larger share of rows failed ends with exit code 1.",
@@ -106,7 +117,7 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     judge: JudgeSettings = JudgeSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
-    llm: LLMSettings = LLMSettings()
+    llm: LLMSettings = Field(default_factory=LLMSettings)
 
     @classmethod
     def settings_customise_sources(

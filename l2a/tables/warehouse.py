@@ -13,7 +13,7 @@ from typing import cast
 from delta import DeltaTable
 from delta.exceptions import DeltaConcurrentModificationException
 from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -199,7 +199,7 @@ class Warehouse:
     ) -> None:
         on = " AND ".join(f"t.`{name}` <=> s.`{name}`" for name in contract.key)
         differs = " OR ".join(f"NOT (t.`{c}` <=> s.`{c}`)" for c in contract.stable_columns if c not in contract.key)
-        values = {name: f"s.`{name}`" for name in contract.column_names}
+        values: dict[str, str | Column] = {name: f"s.`{name}`" for name in contract.column_names}
 
         @retry(
             retry=retry_if_exception_type(DeltaConcurrentModificationException),
