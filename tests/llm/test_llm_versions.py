@@ -45,7 +45,6 @@ def test_the_endpoint_is_asked_and_a_guess_refused() -> None:
             resolve_model_version(quick(one.url, two.url, model_version=None))
         with pytest.raises(UnknownModel, match="chaos"):
             resolve_model_version(quick(one.url, model="other", model_version=None))
-            resolve_model_version(quick(silent.url, model_version=None))
     silent_settings = ChaosSettings(model_version=None)
     with chaos_endpoint(silent_settings) as silent, pytest.raises(ModelVersionRequired, match="--model-version"):
         resolve_model_version(quick(silent.url, model_version=None))
