@@ -44,7 +44,7 @@ def expert(turns: DataFrame) -> DataFrame:
 def questions(train: DataFrame) -> DataFrame:
     """The pool that `random` draws from: domain, place (1, 2, ...), text; `ANY_DOMAIN` holds questions of all domains.
 
-    train: usable turns of the train split, in the columns of `expert`. A question stands in it as often as it was asked.
+    train: usable turns of the train split, in the columns of `expert`. A question is in as often as it was asked.
     """
     said = utterance(F.col("messages"), F.col("context_end"), F.col("utterance_end"))
     asked = (

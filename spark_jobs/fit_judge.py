@@ -25,7 +25,7 @@ from spark_jobs.runs import Counts, recorded
 def fit_judge(warehouse: Warehouse, settings: JudgeSettings) -> str:
     """Fits a judge unless the newest was fitted on the same dialogues with the same settings; returns its name."""
     from l2a.dialogue.types import Message
-    from l2a.judge.embedded import FitDialogue, fit, fit_key
+    from l2a.judge.embedded import JUDGE_VERSION, FitDialogue, fit, fit_key
 
     train = warehouse.read(DIALOGUES).where("split = 'train' AND coalesce(outcome, 'success') = 'success'")
     # A sample by hash: bounded on the driver, and mostly the same dialogues when the logs have grown.
@@ -40,9 +40,7 @@ def fit_judge(warehouse: Warehouse, settings: JudgeSettings) -> str:
         for row in sample.select("session_id", "domain", "goal", "messages").toLocalIterator()
     ]
     if not dialogues:
-        raise UsageError(
-            "the embedded judge cannot be fitted: the warehouse has no successful dialogue in the train split"
-        )
+        raise UsageError("the embedded judge cannot be fitted: no successful dialogue is in the train split")
     size = "full" if settings.size == "full" else "small"
     key = fit_key(dialogues, size=size, seed=settings.seed)
     newest = newest_judge(warehouse)
@@ -56,7 +54,7 @@ def fit_judge(warehouse: Warehouse, settings: JudgeSettings) -> str:
         with bar("fit-judge") as line:
             judge = fit(dialogues, size=size, seed=settings.seed, progress=lambda what, n, of: line.update(n, of, what))
         store.write(warehouse.spark, warehouse.root, judge)
-        row = (judge.name, size, len(dialogues), key, dt.datetime.now(dt.UTC))
+        row = (judge.name, JUDGE_VERSION, size, len(dialogues), key, dt.datetime.now(dt.UTC))
         warehouse.upsert(JUDGES, warehouse.spark.createDataFrame([row], warehouse.read_or_empty(JUDGES).schema))
         name = judge.name
         return Counts(rows_in=len(dialogues), rows_out=1)

@@ -23,8 +23,14 @@ Batches = Iterator[pa.RecordBatch]
 
 
 def newest_judge(warehouse: Warehouse) -> Row | None:
-    """The newest row of `judges`."""
-    return warehouse.read_or_empty(JUDGES).orderBy(F.col("created_at").desc(), "name").first()
+    """The newest row of `judges` that this version of l2a can load."""
+    return _loadable(warehouse).orderBy(F.col("created_at").desc(), "name").first()
+
+
+def _loadable(warehouse: Warehouse) -> DataFrame:
+    from l2a.judge.embedded import JUDGE_VERSION
+
+    return warehouse.read_or_empty(JUDGES).where(F.col("judge_version") == JUDGE_VERSION)
 
 
 def resolve(warehouse: Warehouse, wanted: str, kind: str) -> str:
@@ -37,9 +43,11 @@ def resolve(warehouse: Warehouse, wanted: str, kind: str) -> str:
         if newest is None:
             raise UsageError("no embedded judge is fitted yet: run `l2a fit-judge` (`l2a extract` does it by itself)")
         return str(newest["name"])
-    known = warehouse.read_or_empty(JUDGES).where(F.col("name") == wanted)
-    if known.isEmpty():
-        raise UsageError(f"--{kind} {wanted}: no such judge; use `embedded` or a name in the table judges")
+    if _loadable(warehouse).where(F.col("name") == wanted).isEmpty():
+        raise UsageError(
+            f"--{kind} {wanted}: no judge of that name that this l2a can load; "
+            "use `embedded` or a name in the table judges"
+        )
     return wanted
 
 
@@ -85,7 +93,7 @@ def extract_facts(warehouse: Warehouse, name: str, dialogues: DataFrame) -> Data
 
 
 def judge_questions(warehouse: Warehouse, name: str, asked: DataFrame, key: list[str]) -> DataFrame:
-    """For rows with key, text, information, context, domain, goal: the key with judged_r_a, judged_asks, judged_error."""
+    """Judges rows with key, text, information, context, domain, goal: key, judged_r_a, judged_asks, judged_error."""
     judge = _worker(warehouse, name)
 
     def run(batches: Batches) -> Batches:

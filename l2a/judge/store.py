@@ -1,7 +1,7 @@
 """Fitted judges in a warehouse: plain files under `_judges/<name>`, and how they reach Spark's workers.
 
-An artifact is a few megabytes. It is read once through Spark's own file systems, so that any URL will do, and travels to
-the workers as a broadcast; a worker process loads it once.
+An artifact is a few megabytes. It is read once through Spark's own file systems, so that any URL will do, and travels
+to the workers as a broadcast; a worker process loads it once.
 """
 
 from __future__ import annotations

@@ -226,6 +226,7 @@ JUDGES = Contract(
     key=("name",),
     columns=(
         Column("name", "string", "version, as it stands in objectives.extractor and grades.grader"),
+        Column("judge_version", "int", "version of the judge's code that learnt it and can load it"),
         Column("size", "string", "small or full"),
         Column("dialogues", "bigint", "train dialogues that it was fitted on"),
         Column("fitted_on", "string", "digest of those dialogues' versions and of the judge settings"),
