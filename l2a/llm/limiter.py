@@ -9,9 +9,9 @@ Additive increase, multiplicative decrease, over windows of about one latency:
 - Queue time that has risen, 429s, 503s and timeouts cut it by a fixed factor.
 
 Latency and errors alone mislead: answers get longer when the work gets longer, and an endpoint may fail at random. So
-every cut is an experiment. Where answers per second fall with the limit, the calls in flight were not the cause: the
-cut is taken back, and that latency, or that share of errors, is the new normal. Sources of the parts: TCP's AIMD (Chiu
-and Jain 1989), TCP Vegas (Brakmo 1995) for the baseline; the experiment is ours.
+every cut is an experiment. Where answers per second fall with the limit, or as many errors come as before, the calls in
+flight were not the cause: the cut is taken back, and that latency, or that share of errors, is the new normal. Sources
+of the parts: TCP's AIMD (Chiu and Jain 1989), TCP Vegas (Brakmo 1995) for the baseline; the experiment is ours.
 
 All times are seconds of a clock that the caller reads, so that tests can simulate one.
 """
@@ -36,6 +36,8 @@ WORTH_TAKING_BACK = 0.6
 """A cut by a share s was wrong if it cost more than this part of s in answers per second."""
 ERRORS_TOLERATED = 0.05
 """Share of overload answers above the share that does not come from our load."""
+ERRORS_OF_A_NEAR_LIMIT = 0.4
+"""Share of overload answers up to which one cut would end those that the load brings."""
 ERRORS_WHILE_GROWING = 0.5
 """Share of overload answers up to which doubling goes on: whether it brings more answers tells more than they do."""
 SHORTEST_WINDOW, LONGEST_WINDOW = 0.5, 30.0
@@ -194,6 +196,9 @@ class AdaptiveLimit:
 
     def _decrease(self, factor: float, rate: float, signal: float, kind: str) -> None:
         if self.value < 2:
+            if kind == "errors":
+                # One call at a time, and still: the load cannot be the cause.
+                self._background = signal
             return
         self._trial = _Trial(kind, self.value, rate, signal, self._baseline, self._background, self._growing)
         self._growing = False
@@ -209,12 +214,17 @@ class AdaptiveLimit:
                 self._baseline, self._background = trial.baseline, trial.background
             return False
         lost = 1 - rate / trial.rate if trial.rate > 0 else 0.0
-        if lost < WORTH_TAKING_BACK * (1 - max(self.value, 1.0) / trial.limit):
-            return False
+        costly = lost >= WORTH_TAKING_BACK * (1 - max(self.value, 1.0) / trial.limit)
         if trial.kind == "errors":
-            if errors < trial.signal / 2:
-                return False  # fewer answers, but far fewer errors as well: the cut did what it should
+            # Fewer calls must bring far fewer errors, if it was they that brought them. (Not so far beyond what an
+            # endpoint takes: at twice its capacity half of all calls are errors, and after the cut still 0.3.)
+            above, above_before = errors - trial.background, trial.signal - trial.background
+            idle = above >= above_before / 2 and (trial.signal <= ERRORS_OF_A_NEAR_LIMIT or costly)
+            if not idle:
+                return False
             self._background = min(trial.signal, errors)
+        elif not costly:
+            return False
         else:
             self._baseline = latency
         self.value = trial.limit

@@ -73,6 +73,11 @@ def test_errors_that_do_not_come_from_load_do_not_empty_the_endpoint(share: floa
     assert rate >= 0.95 * 200
 
 
+def test_errors_of_an_endpoint_that_one_call_nearly_fills_do_not_shut_it() -> None:
+    rate, _ = run(fixed(500, 0.001, errors=0.07), seconds=30)
+    assert rate >= 0.95 * 500
+
+
 def test_429s_that_come_from_load_bound_the_limit() -> None:
     rate, limits = run(fixed(200, 0.2, most=20))
     assert rate >= 0.8 * 100, "20 at once, 0.2 s each: 100 a second"
