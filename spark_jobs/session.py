@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import os
 import sys
 import tempfile
@@ -20,8 +19,9 @@ from pathlib import Path
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from l2a.errors import EnvironmentProblem, UsageError
+from l2a.errors import EnvironmentProblem
 from l2a.settings import SparkSettings
+from l2a.tables import jars
 
 DELTA_EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
 DELTA = {
@@ -36,11 +36,6 @@ SQL = {
     "spark.sql.variant.allowDuplicateKeys": "false",
     "spark.databricks.delta.schema.autoMerge.enabled": "false",
 }
-# What Delta's published dependencies name although Spark brings it in the version that it was built with.
-BROUGHT_BY_SPARK = (
-    "org.apache.hadoop:*,org.apache.parquet:*,org.apache.logging.log4j:*,org.slf4j:*,com.fasterxml.jackson.core:*,"
-    "com.github.luben:*,org.xerial.snappy:*,org.roaringbitmap:*,org.locationtech.jts:*,io.airlift:*"
-)
 
 
 def get(settings: SparkSettings) -> SparkSession:
@@ -66,7 +61,7 @@ def _beside(existing: SparkSession) -> SparkSession:
     if DELTA_EXTENSION not in existing.conf.get("spark.sql.extensions", ""):
         raise EnvironmentProblem(
             "the Spark session that exists already knows no Delta tables. Start it with the package "
-            f"{delta_coordinates()} and " + " ".join(f"--conf {key}={value}" for key, value in DELTA.items())
+            f"{jars.coordinates()} and " + " ".join(f"--conf {key}={value}" for key, value in DELTA.items())
         )
     session = existing.newSession()
     for key, value in SQL.items():
@@ -82,15 +77,8 @@ def _submitted() -> SparkSession:
         return builder.getOrCreate()
     except PySparkException as error:
         raise EnvironmentProblem(
-            f"no Delta tables in this spark-submit: add --packages {delta_coordinates()} (or --jars). {error}"
+            f"no Delta tables in this spark-submit: add --packages {jars.coordinates()} (or --jars). {error}"
         ) from error
-
-
-def delta_coordinates() -> str:
-    """Maven coordinates of the Delta that matches the installed packages."""
-    spark = importlib.metadata.version("pyspark")
-    delta = importlib.metadata.version("delta-spark")
-    return f"io.delta:delta-spark_{'.'.join(spark.split('.')[:2])}_2.13:{delta}"
 
 
 def _local(settings: SparkSettings) -> SparkSession:
@@ -105,7 +93,7 @@ def _local(settings: SparkSettings) -> SparkSession:
         "spark.sql.execution.arrow.maxRecordsPerBatch": "2000",
         **DELTA,
         **SQL,
-        **_jars(settings),
+        **jars.configuration(settings),
         **settings.conf,
     }
     if settings.master.startswith("local"):
@@ -124,7 +112,7 @@ def _local(settings: SparkSettings) -> SparkSession:
     except Exception as error:
         raise EnvironmentProblem(_why_not(log, error)) from error
     if not settings.jars:
-        _remember_jars(session)
+        jars.remember(session.sparkContext.getConf().get("spark.jars", "") or "")
     return session
 
 
@@ -133,37 +121,6 @@ def _cores(master: str) -> int:
         return 1 if master == "local" else 2
     inside = master[len("local[") :].split("]")[0].split(",")[0]
     return os.cpu_count() or 1 if inside == "*" else int(inside)
-
-
-def _jars(settings: SparkSettings) -> dict[str, str]:
-    """Where Delta's jars come from: a folder, a resolution that is remembered, or Maven."""
-    if settings.jars:
-        jars = sorted(Path(settings.jars).glob("*.jar"))
-        if not any(jar.name.startswith(("delta-spark", "io.delta_delta-spark")) for jar in jars):
-            raise UsageError(f"setting spark.jars: the folder {settings.jars} holds no delta-spark jar")
-        return {"spark.jars": ",".join(map(str, jars))}
-    ivy = {"spark.jars.ivy": settings.ivy} if settings.ivy else {}
-    remembered = jar_memory()
-    if remembered.exists():
-        known = remembered.read_text(encoding="utf-8").splitlines()
-        wanted = settings.ivy or ""
-        if known and all(Path(jar).is_file() and jar.startswith(wanted) for jar in known):
-            return {"spark.jars": ",".join(known), **ivy}
-    return {"spark.jars.packages": delta_coordinates(), "spark.jars.excludes": BROUGHT_BY_SPARK, **ivy}
-
-
-def jar_memory() -> Path:
-    """A file that lists the jars of the last resolution, so that only the first start asks Maven."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "l2a" / (delta_coordinates().replace(":", "_") + ".jars")
-
-
-def _remember_jars(session: SparkSession) -> None:
-    jars = session.sparkContext.getConf().get("spark.jars", "") or ""
-    paths = [jar.removeprefix("file://").removeprefix("file:") for jar in jars.split(",") if jar]
-    with contextlib.suppress(OSError):  # a cache that cannot be written only costs the next start some seconds
-        jar_memory().parent.mkdir(parents=True, exist_ok=True)
-        jar_memory().write_text("\n".join(paths), encoding="utf-8")
 
 
 @contextlib.contextmanager
@@ -191,7 +148,7 @@ def _why_not(log: Path, error: Exception) -> str:
         return "Spark needs Java 17 or 21, this one is older: point JAVA_HOME at a newer one (`l2a doctor` checks it)."
     if "download failed" in said or "unresolved dependency" in said or "UNRESOLVED DEPENDENCIES" in said:
         return (
-            f"Delta's jars ({delta_coordinates()}) could not be resolved. Offline: put them into a folder "
+            f"Delta's jars ({jars.coordinates()}) could not be resolved. Offline: put them into a folder "
             "and set spark.jars. Online: a half-finished download may poison the cache: delete the Ivy cache "
             "(~/.ivy2.5.2) and io/delta under "
             f"~/.m2/repository, or set spark.ivy to a fresh folder. Details: {log}"
