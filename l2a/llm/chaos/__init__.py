@@ -9,7 +9,7 @@ per second, a prefix cache. While it runs, it can be switched (POST /chaos/mode)
 
     plan.py        the settings, and which fault a request meets
     capacity.py    slots, rates, the prefix cache
-    responder.py   what it answers when it answers
+    responder.py   what it answers when it answers;  rules.py: sensibly, to l2a's own prompts
     hostile.py     answers that no client should trust
     record.py      what was served, to whom, how often
     server.py      the routes

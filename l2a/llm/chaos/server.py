@@ -17,7 +17,8 @@ from l2a.llm.chaos.capacity import Capacity, Full, PrefixCache, tokens
 from l2a.llm.chaos.hostile import bodies
 from l2a.llm.chaos.plan import PASSING, ChaosSettings, Fault, Mode, draw, fault_of
 from l2a.llm.chaos.record import Record
-from l2a.llm.chaos.responder import Responder, Rules
+from l2a.llm.chaos.responder import Responder
+from l2a.llm.chaos.rules import pipeline_rules
 
 FOREVER = 3600.0
 
@@ -31,7 +32,7 @@ class ChaosServer:
         self.record = Record(settings.log_file)
         self.capacity = Capacity(settings)
         self._cache = PrefixCache(settings.block_tokens, settings.cache_blocks)
-        self._respond = responder or Rules()
+        self._respond = responder or pipeline_rules()
         self._hostile = bodies()
         self._released = asyncio.Event()
         self.app = web.Application(client_max_size=64 << 20)

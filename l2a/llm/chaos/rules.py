@@ -1,0 +1,66 @@
+"""Simple rules by which the chaos endpoint answers l2a's own prompts, so that a whole pipeline runs against it.
+
+Extraction: every user message that is not a question supplies one fact, named by the expert's question before it.
+Grading: the share of an item's words that the utterance holds.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from l2a.llm.chaos.responder import Rules, last_text
+
+_WORD = re.compile(r"\w+")
+_FROM = re.compile(r"in messages (\d+) and after")
+_QUESTION = re.compile(r"[?？؟]")
+
+
+def pipeline_rules() -> Rules:
+    """Rules for extraction and grading; anything else is answered by the schema."""
+    rules = Rules()
+    rules["facts"] = extract
+    rules["judgement"] = grade
+    return rules
+
+
+def extract(body: Mapping[str, Any]) -> str:
+    """One fact per user message that tells something, from the asked message on."""
+    text = last_text(body)
+    _, mark, after = text.partition("What came after:\n")
+    asked = _FROM.search(text.rsplit("\n\n", 1)[-1])
+    first = int(asked.group(1)) if asked else 0
+    facts, question = [], ""
+    for line in _json_lines(after if mark else text):
+        if line.get("role") == "expert":
+            question = line["content"]
+        elif line.get("role") == "user" and line["message"] >= first and not _QUESTION.search(line["content"]):
+            attribute = " ".join(question.split()[-4:]).strip("?？؟ .") or "problem"
+            value = " ".join(line["content"].split())[:80]
+            if value:
+                facts.append({"message": line["message"], "attribute": attribute[:80] or "problem", "value": value})
+    return json.dumps({"facts": facts[:100]}, ensure_ascii=False)
+
+
+def grade(body: Mapping[str, Any]) -> str:
+    """1, 0.5 or 0 by the largest share of an item's words that the utterance holds."""
+    text = last_text(body)
+    lists = [json.loads(line) for line in text.splitlines() if line.startswith("[")]
+    utterance = json.loads(text.splitlines()[-1])
+    words = set(_WORD.findall(utterance.casefold()))
+    shares = [len(words & set(item)) / len(item) for item in map(_words, lists[-1] if lists else []) if item]
+    best = max(shares, default=0.0)
+    asks = bool(_QUESTION.search(utterance))
+    return json.dumps({"asks": asks, "r_a": 0 if not asks or best < 0.15 else 1 if best >= 0.4 else 0.5})
+
+
+def _words(item: str) -> set[str]:
+    return set(_WORD.findall(item.casefold()))
+
+
+def _json_lines(text: str) -> Iterator[dict[str, Any]]:
+    for line in text.splitlines():
+        if line.startswith('{"message"'):
+            yield json.loads(line)

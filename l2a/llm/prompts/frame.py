@@ -1,0 +1,36 @@
+"""How dialogues and other people's texts stand in a prompt: as JSON, which its content cannot end.
+
+A message that holds quotes, line breaks, our own markup or a chat template's control tokens (`<|im_end|>`) stays one
+string on one line: quotes and line breaks are escaped by JSON, and `<` and `>` are escaped too, so that no tag and no
+control token ever stands in a prompt that we did not write. Other scripts stay as they are: escapes would cost tokens.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from l2a.dialogue.types import Message
+
+_ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", 0x2028: "\\u2028", 0x2029: "\\u2029", 0x85: "\\u0085"}
+
+
+def data(value: Any) -> str:
+    """`value` as JSON on one line, without angle brackets."""
+    return json.dumps(value, ensure_ascii=False, separators=(", ", ": ")).translate(_ESCAPES)
+
+
+def dialogue_lines(messages: Sequence[Message], first: int = 0) -> str:
+    """One JSON line per message: its number in the dialogue, role and content."""
+    return "\n".join(
+        data({"message": number, "role": "expert" if message.role == "assistant" else message.role,
+              "content": message.content})
+        for number, message in enumerate(messages, first)
+    )  # fmt: skip
+
+
+def about(goal: str | None, domain: str | None) -> str:
+    """A line of data about goal and domain; the goal of a dialogue is not always known."""
+    known = {"goal": goal, "domain": domain}
+    return data({name: value for name, value in known.items() if value}) if goal or domain else "{}"
