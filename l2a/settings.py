@@ -117,7 +117,7 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     judge: JudgeSettings = JudgeSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
-    llm: LLMSettings = Field(default_factory=LLMSettings)
+    llm: LLMSettings = LLMSettings.model_validate({})
 
     @classmethod
     def settings_customise_sources(

@@ -118,13 +118,17 @@ def recorded(
     max_failed_share: float = 1.0,
     run_id: str | None = None,
 ) -> Counts:
-    """Runs `work`, shows its progress, and leaves its row in `runs`."""
-    started, clock = dt.datetime.now(dt.UTC), time.monotonic()
-    run_id = run_id or uuid.uuid4().hex
+    """Runs `work`, shows its progress, and leaves its row in `runs`.
 
-    def leave(counts: Counts, error: str | None) -> None:
+    run_id: of a run that is the same run when it is tried again: it has one row once it is finished, however many
+    attempts finish it. An attempt that broke has a row of its own.
+    """
+    started, clock = dt.datetime.now(dt.UTC), time.monotonic()
+    attempt = uuid.uuid4().hex
+
+    def leave(counts: Counts, error: str | None, name: str) -> None:
         row = {
-            "run_id": run_id,
+            "run_id": name,
             "step": step,
             "subject": subject or None,
             "started_at": started,
@@ -135,14 +139,17 @@ def recorded(
             **dataclasses.asdict(counts),
         }
         schema = warehouse.read_or_empty(RUNS).schema
-        warehouse.upsert(RUNS, warehouse.spark.createDataFrame([row], schema))
+        warehouse.append_once(RUNS, warehouse.spark.createDataFrame([row], schema), f"run-{name}")
 
     warehouse.ensure(RUNS)
     try:
         with shown(warehouse.spark, _title(step, subject)):
             counts = work()
     except Exception as error:
-        leave(Counts(), (str(error).strip() or type(error).__name__).splitlines()[0][:500])
+        try:
+            leave(Counts(), (str(error).strip() or type(error).__name__).splitlines()[0][:500], attempt)
+        except Exception as second:
+            say(f"{step}: the failure could not be written to runs: {str(second).strip().splitlines()[0]}")
         raise
     share = counts.rows_failed / counts.rows_in if counts.rows_in else 0.0
     problem = None
@@ -151,7 +158,7 @@ def recorded(
             f"{step}: {counts.rows_failed:,} of {counts.rows_in:,} rows failed ({share:.1%}), more than the allowed "
             f"{max_failed_share:.1%} (--max-failed-share). What was good is kept."
         )
-    leave(counts, problem)
+    leave(counts, problem, run_id or attempt)
     say(f"{_title(step, subject)}: {counts.sentence()} in {time.monotonic() - clock:.1f} s")
     if problem:
         raise TooManyFailures(problem)

@@ -44,7 +44,7 @@ def slice_dialogues(
         if scope is not None:
             dialogues = dialogues.join(scope, "session_id", "left_semi")
         rows = turns_of(dialogues, null_outcome_is_success)
-        warehouse.replace(TURNS, rows, scope=scope)
+        warehouse.replace(TURNS, rows, scope=scope, unique=True)
         seen = rows.agg(
             F.count_distinct("session_id").alias("dialogues"),
             F.count("*").alias("turns"),

@@ -39,7 +39,11 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         driver_memory="2g",
         shuffle_partitions=2,
         log=str(folder / "spark.log"),
-        conf={"spark.sql.warehouse.dir": str(folder / "spark-warehouse")},
+        conf={
+            "spark.sql.warehouse.dir": str(folder / "spark-warehouse"),
+            # Tests are many small queries, each run once: a compiler that optimises is wasted on them.
+            "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Duser.timezone=UTC",
+        },
     )
     made = session.get(small)
     yield made

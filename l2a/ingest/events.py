@@ -9,18 +9,22 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-WORDS = ("domain", "goal", "outcome", "expert", "group")
+KEPT = ("domain", "goal", "outcome", "expert")
+WORDS = (*KEPT, "group")
 
 
 def gather(events: DataFrame, known: DataFrame) -> DataFrame:
     """Good event rows into one row per session, in the columns of a parsed document.
 
-    events: columns source, block, place, session_id, message, order, updated_at, and the words.
+    events: columns source, block, place, landed, session_id, message, order, updated_at, and the words.
     known: the dialogues table, of which the sessions that get new events are taken.
+
+    Whichever part of a session comes first, the outcome is one: the words of its last event count, by order and not by
+    arrival, and its times are the latest of all. Column `known_split` is the split that it has already (null: none).
     """
     here = events.groupBy("session_id").agg(
         F.array_sort(
-            F.collect_list(F.struct("order", "source", "block", "place", "message", "updated_at", *WORDS))
+            F.collect_list(F.struct("order", "source", "block", "place", "message", "updated_at", "landed", *WORDS))
         ).alias("rows")
     )
     rows = F.col("rows")
@@ -29,26 +33,32 @@ def gather(events: DataFrame, known: DataFrame) -> DataFrame:
         *[_last_word(rows, name).alias(name) for name in WORDS],
         F.coalesce(F.array_max(rows["updated_at"]), F.array_max(rows["message"]["ts"])).alias("updated_at"),
         *[F.get(rows, F.lit(0))[name].alias(name) for name in ("source", "block", "place")],
+        F.array_max(rows["landed"]).alias("landed"),
         rows["message"].alias("new"),
     )
     before = known.select(
         "session_id",
         F.col("messages").alias("old"),
-        F.col("updated_at").alias("old_updated_at"),
-        *[F.col(name).alias(f"old_{name}") for name in WORDS if name != "group"],
+        F.col("split").alias("known_split"),
+        *[F.col(name).alias(f"old_{name}") for name in ("updated_at", "landed", *KEPT)],
     ).join(gathered.select("session_id"), "session_id", "left_semi")
     joined = gathered.join(before, "session_id", "left")
     everything = F.array_distinct(
         F.concat(F.coalesce("old", F.array().cast("array<void>").cast(_type(known))), F.col("new"))
     )
+    older = _last_order(F.col("new")) < _last_order(F.col("old"))
     return joined.select(
         "session_id",
         "source",
         "block",
         "place",
         "group",
-        *[F.coalesce(name, f"old_{name}").alias(name) for name in WORDS if name != "group"],
-        F.greatest("updated_at", "old_updated_at").alias("updated_at"),
+        *[
+            F.when(older, F.coalesce(f"old_{name}", name)).otherwise(F.coalesce(name, f"old_{name}")).alias(name)
+            for name in KEPT
+        ],
+        *[F.greatest(name, f"old_{name}").alias(name) for name in ("updated_at", "landed")],
+        "known_split",
         _ordered(everything).alias("messages"),
     )
 
@@ -65,13 +75,16 @@ def _last_word(rows: Column, name: str) -> Column:
 
 def _ordered(messages: Column) -> Column:
     """By sequence number, or by time where there is none; ties stay in the order in which they came."""
-    keyed = F.transform(
-        messages,
-        lambda m, i: F.struct(
-            F.coalesce(m["seq"], F.unix_micros(m["ts"])).alias("order"), i.alias("came"), m.alias("message")
-        ),
-    )
+    keyed = F.transform(messages, lambda m, i: F.struct(_order(m).alias("order"), i.alias("came"), m.alias("message")))
     return F.array_sort(keyed)["message"]
+
+
+def _order(message: Column) -> Column:
+    return F.coalesce(message["seq"], F.unix_micros(message["ts"]))
+
+
+def _last_order(messages: Column) -> Column:
+    return F.array_max(F.transform(messages, _order))
 
 
 def without_user(dialogues: DataFrame) -> DataFrame:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
+from typing import NamedTuple
+
 from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from l2a.errors import UsageError
@@ -11,35 +15,59 @@ from l2a.errors import UsageError
 TEXT_SUFFIXES = (".jsonl", ".json", ".ndjson")
 COMPRESSIONS = ("", ".gz", ".bz2", ".zst")
 PARQUET_SUFFIX = ".parquet"
-_KNOWN = "(" + "|".join(s + c for s in TEXT_SUFFIXES for c in COMPRESSIONS).replace(".", r"\.") + r"|\.parquet)$"
+_KNOWN = re.compile(rf"({'|'.join(TEXT_SUFFIXES)})({'|'.join(COMPRESSIONS)})$|{PARQUET_SUFFIX}$")
 
 BOM = "\ufeff"
+_GLOB = re.compile(r"([\[\]{}*?\\])")
 
 
-def find(spark: SparkSession, paths: list[str], date: str | None = None) -> DataFrame:
-    """The log files under files, folders and globs: columns path, size_bytes, modified_at, one row a file.
+class LogFile(NamedTuple):
+    """A file in the state in which it lies there: the key under which `sources` remembers it."""
 
-    date: only the landing folder `dt=<date>` of each path. In folders, files with other endings than JSON lines
-    (compressed or not) and Parquet are passed over; a file that is named itself is always read.
-    Raises `UsageError` where a path leads nowhere.
+    path: str
+    size_bytes: int
+    modified_at: dt.datetime
+
+
+def find(spark: SparkSession, paths: list[str], date: str | None = None) -> list[LogFile]:
+    """The log files under files, folders and globs, each once, by path.
+
+    date: only the landing folder `dt=<date>` of each path. In folders and globs, files with other endings than JSON
+    lines (compressed or not) and Parquet are passed over; a file that is named itself is always read.
+    Raises `UsageError` where a path leads nowhere, or to files of other endings only.
     """
-    wanted = [f"{path.rstrip('/')}/dt={date}" for path in paths] if date else paths
-    found: DataFrame | None = None
-    for path in wanted:
+    found: set[LogFile] = set()
+    for path in [f"{path.rstrip('/')}/dt={date}" for path in paths] if date else paths:
         try:
             # The reader of whole files, of which only the names are asked: it reads no content then.
             listed = spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(path)
+            files = [LogFile(*row) for row in listed.select("path", "length", "modificationTime").collect()]
         except AnalysisException as error:
             raise UsageError(f"there is nothing to read at {path}: {str(error).strip().splitlines()[0]}") from None
-        files = listed.select(
-            F.col("path"), F.col("length").alias("size_bytes"), F.col("modificationTime").alias("modified_at")
-        )
-        named = F.endswith(F.col("path"), F.lit("/" + path.rstrip("/").rsplit("/", 1)[-1]))
-        files = files.where(F.lower("path").rlike(_KNOWN) | named)
-        found = files if found is None else found.union(files)
-    if found is None:
-        raise UsageError("no path was given: name files, folders or globs of logs")
-    return found.distinct()
+        name = "/" + path.rstrip("/").rsplit("/", 1)[-1]
+        logs = [file for file in files if _KNOWN.search(file.path.lower()) or file.path.endswith(name)]
+        if files and not logs:
+            raise UsageError(
+                f"none of the {len(files)} files at {path} is a log by its name: l2a takes {', '.join(TEXT_SUFFIXES)} "
+                f"(also with {', '.join(COMPRESSIONS[1:])}) and {PARQUET_SUFFIX}; name other files themselves"
+            )
+        found.update(logs)
+    return sorted(found)
+
+
+def is_parquet(path: str) -> bool:
+    return path.lower().endswith(PARQUET_SUFFIX)
+
+
+def literal(path: str) -> str:
+    """A path for Spark's readers, which would take brackets and the like in it for a pattern."""
+    return _GLOB.sub(r"\\\1", path)
+
+
+def _source() -> Column:
+    """The file of a row, written as in `LogFile.path` (Spark's own column is a percent-encoded URL)."""
+    decoded = F.url_decode(F.replace(F.col("_metadata.file_path"), F.lit("+"), F.lit("%2B")))
+    return F.regexp_replace(decoded, "^file:/+", "file:/")
 
 
 def lines(spark: SparkSession, text: list[str], parquet: list[str]) -> DataFrame:
@@ -49,11 +77,11 @@ def lines(spark: SparkSession, text: list[str], parquet: list[str]) -> DataFrame
     """
     parts = []
     if text:
-        read = spark.read.option("lineSep", "\n").text(text)
+        read = spark.read.option("lineSep", "\n").text([literal(path) for path in text])
         value = F.when(F.startswith(F.col("value"), F.lit(BOM)), F.substr("value", F.lit(2))).otherwise(F.col("value"))
         parts.append(
             read.select(
-                F.col("_metadata.file_path").alias("source"),
+                _source().alias("source"),
                 F.col("_metadata.file_block_start").alias("block"),
                 F.monotonically_increasing_id().alias("place"),
                 value.alias("value"),
@@ -61,10 +89,10 @@ def lines(spark: SparkSession, text: list[str], parquet: list[str]) -> DataFrame
             )
         )
     if parquet:
-        read = spark.read.option("mergeSchema", "true").parquet(*parquet)
+        read = spark.read.option("mergeSchema", "true").parquet(*[literal(path) for path in parquet])
         parts.append(
             read.select(
-                F.col("_metadata.file_path").alias("source"),
+                _source().alias("source"),
                 F.lit(0).cast("bigint").alias("block"),
                 F.col("_metadata.row_index").alias("place"),
                 F.lit(None).cast("string").alias("value"),
@@ -74,21 +102,33 @@ def lines(spark: SparkSession, text: list[str], parquet: list[str]) -> DataFrame
     return parts[0] if len(parts) == 1 else parts[0].unionByName(parts[1])
 
 
-def blocks(staged: DataFrame) -> DataFrame:
-    """Per block of a file: the first place in it and how many lines stand in the file before it."""
-    from pyspark.sql import Window
+class Block(NamedTuple):
+    """A stretch of a file that one task read."""
 
-    counted = staged.groupBy("source", "block").agg(F.count("*").alias("lines"), F.min("place").alias("first_place"))
-    before = Window.partitionBy("source").orderBy("block").rowsBetween(Window.unboundedPreceding, -1)
-    return counted.select(
-        "source", "block", "first_place", F.coalesce(F.sum("lines").over(before), F.lit(0)).alias("lines_before")
+    source: str
+    block: int
+    lines: int
+    first_place: int
+    rejected: int
+    """Rejected lines in it."""
+    good: int
+
+
+def blocks(staged: DataFrame, rejected: str, good: str) -> list[Block]:
+    """The blocks of staged lines, in the order in which they stand in their files; rejected, good: SQL conditions."""
+    counted = staged.groupBy("source", "block").agg(
+        F.count("*"), F.min("place"), F.count_if(F.expr(rejected)), F.count_if(F.expr(good))
     )
+    return sorted(Block(*row) for row in counted.collect())
 
 
-def with_position(some: DataFrame, blocks: DataFrame) -> DataFrame:
+def with_position(some: DataFrame, blocks: list[Block]) -> DataFrame:
     """Adds `position`, the line number (or row number) in the source, from 1."""
-    return (
-        some.join(F.broadcast(blocks), ["source", "block"])
-        .withColumn("position", F.col("lines_before") + F.col("place") - F.col("first_place") + 1)
-        .drop("lines_before", "first_place")
-    )
+    offsets, before, last = [], 0, ""
+    for block in blocks:
+        before = before if block.source == last else 0
+        offsets.append((block.source, block.block, before - block.first_place + 1))
+        before, last = before + block.lines, block.source
+    known = some.sparkSession.createDataFrame(offsets, "source string, block bigint, offset bigint")
+    placed = some.join(F.broadcast(known), ["source", "block"])
+    return placed.withColumn("position", F.col("place") + F.col("offset")).drop("offset")

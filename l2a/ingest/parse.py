@@ -39,13 +39,14 @@ def parse(lines: DataFrame, mapping: Mapping, max_message_bytes: int, max_line_b
     given = lines.withColumn("v", parsed).withColumn(
         "alone", F.col("row").isNotNull() | F.coalesce(alone, F.lit(False))
     )
+    single = F.col("alone") & F.col("v").isNotNull()
     line_reason = (
-        F.when(F.col("row").isNotNull(), None)
-        .when(F.trim(F.regexp_replace(value, r"[\t\r\n]", "")) == "", BLANK)
+        F.when(F.col("row").isNotNull() | (single & F.startswith(F.ltrim(value, F.lit(" \t\r")), F.lit("{"))), None)
+        .when(single, "not an object: the line holds another JSON value")
+        .when(F.rlike(value, F.lit(r"^\s*$")), BLANK)
         .when(~F.is_valid_utf8(value), "not UTF-8: bytes that are no text")
         .when(~small, f"over the size limit: a line of more than {max_line_bytes} bytes")
-        .when(~F.col("alone") | F.col("v").isNull(), MALFORMED)
-        .when(~F.startswith(F.ltrim(value), F.lit("{")), "not an object: the line holds another JSON value")
+        .otherwise(MALFORMED)
     )
     session_id, session_problem = _session(mapping)
     updated_at, updated_problem = _time(_at("v", mapping.fields.updated_at), mapping, "updated_at")
@@ -88,7 +89,7 @@ def parse(lines: DataFrame, mapping: Mapping, max_message_bytes: int, max_line_b
         columns["message"] = F.struct("found.role", "found.content", "found.ts", "found.seq")
         columns["order"] = order
     reason = F.coalesce(line_reason, session_problem, content_reason, updated_problem)
-    return given.withColumns({**columns, "reason": reason}).drop("v", "alone", "found", "row")
+    return given.withColumns({**columns, "reason": reason}).drop("v", "alone", "found")
 
 
 def _at(variant: str | Column, path: str | None) -> Column:

@@ -25,13 +25,13 @@ KNOWN_DECISION = one_of("decision", "CONTINUE", "STOP")
 
 SOURCES = Contract(
     name="sources",
-    grain="One row per input file that was read, in the state (size and time) in which it was read.",
-    key=("path", "size_bytes", "modified_at"),
+    grain="One row per input file that was read, in the state (size and time) and by the mapping that it was read.",
+    key=("path", "size_bytes", "modified_at", "mapping"),
     columns=(
         Column("path", "string", "the file"),
         Column("size_bytes", "bigint", "its size when it was read"),
         Column("modified_at", "timestamp", "its modification time when it was read (UTC)"),
-        Column("mapping", "string", "name of the mapping it was read with"),
+        Column("mapping", "string", "the mapping it was read with: its name and a digest of what it says"),
         Column("run_id", "string", "the ingest run that read it", volatile=True),
         Column("ingested_at", "timestamp", "when (UTC)", volatile=True),
     ),

@@ -1,7 +1,8 @@
 """Reading and writing the tables of a warehouse with Spark and Delta.
 
-Every write is one Delta commit made by a MERGE on the contract's key: repeating it changes nothing, and of two writers
-that meet, Delta lets one win and the other starts over. Nothing is written that would break a contract.
+Every write is one Delta commit: a MERGE on the contract's key, or an append under a name of its own (Delta's idempotent
+writes). Repeating it changes nothing, and of two writers that meet, Delta lets one win and the other starts over.
+Nothing is written that would break a contract.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import cast
 
 from delta import DeltaTable
 from delta.exceptions import DeltaConcurrentModificationException
-from pyspark.errors import AnalysisException, PySparkException
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -71,21 +73,22 @@ class Warehouse:
     def changed(self, contract: Contract, since: int) -> DataFrame | None:
         """The sessions of which rows changed after Delta version `since`: one column, session_id, distinct.
 
-        None means "not known, take all": the first time, or when the history needed was cleaned up.
+        None means "not known, take all": the first time, or when the history needed was cleaned up. The answer is
+        held by Spark, and asked for at once: only so is it known that the history is still there.
         """
         if since < 0:
             return None
+        if since >= self.version(contract):
+            return self.spark.createDataFrame([], "session_id string")
+        feed = self.spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", since + 1)
         try:
-            return (
-                self.spark.read.format("delta")
-                .option("readChangeFeed", "true")
-                .option("startingVersion", since + 1)
-                .load(self.path(contract.name))
-                .select("session_id")
-                .distinct()
-            )
-        except AnalysisException:
-            return None
+            changed = feed.load(self.path(contract.name)).select("session_id").distinct().persist()
+            changed.count()
+        except (PySparkException, Py4JJavaError) as error:
+            if _history_is_gone(error):
+                return None
+            raise
+        return changed
 
     def ensure(self, contract: Contract) -> None:
         """Creates the table, or adds the columns that an older l2a did not know.
@@ -105,12 +108,17 @@ class Warehouse:
         properties = {
             row["key"]: row["value"] for row in self.spark.sql(f"SHOW TBLPROPERTIES delta.`{path}`").collect()
         }
-        written_by = properties.get(VERSION_PROPERTY)
-        if written_by is None:
+        written_by = properties.get(VERSION_PROPERTY, "")
+        if not written_by.isdecimal():
             raise TableIncompatible(f"{path} is a Delta table that l2a did not make; choose another --warehouse")
         if int(written_by) > contract.version:
             raise TableIncompatible(
                 f"{path} was written by a newer l2a (contract {written_by}, known {contract.version}): upgrade l2a"
+            )
+        if int(written_by) < contract.version:
+            raise TableIncompatible(
+                f"{path} was written by an older l2a (contract {written_by}, needed {contract.version}) in which a "
+                "column meant something else; ingest the logs into a new --warehouse"
             )
         there = {field.name: field.dataType for field in self.spark.read.format("delta").load(path).schema.fields}
         for field in _schema(contract).fields:
@@ -129,42 +137,59 @@ class Warehouse:
         *,
         scope: DataFrame | None = None,
         within: str = "true",
+        unique: bool = False,
     ) -> None:
         """Makes `rows` all that the table holds for a scope: inserts, updates what differs, deletes what is no more.
 
-        scope: the sessions (column session_id) that `rows` speaks for; None: all of them.
+        scope: what `rows` speaks for, mostly the sessions (column session_id); None: all of the table.
         within: SQL condition on the table that limits what may be deleted further, such as "extractor = 'x'".
+        unique: the caller's query can give each key only once, so that the check, which costs a pass, is left out.
 
         Raises `ContractBroken`, with nothing committed, when a key comes twice or an invariant does not hold.
         """
-        rows = rows.select(*contract.column_names)
         self.ensure(contract)
-        self._check_key(contract, rows)
+        # Looked at several times, and not always cheap to make.
+        rows = rows.select(*contract.column_names).persist()
+        try:
+            if not unique:
+                self._check_key(contract, rows)
 
-        def source() -> DataFrame:
-            owned = self.read(contract).where(within).select(*contract.key)
-            if scope is not None:
-                owned = owned.join(scope, "session_id", "left_semi")
-            gone = owned.join(rows.select(*contract.key), list(contract.key), "left_anti").withColumn(
-                "_gone", F.lit(True)
-            )
-            return rows.withColumn("_gone", F.lit(False)).unionByName(gone, allowMissingColumns=True)
+            def gone() -> DataFrame | None:
+                there = self.read(contract)
+                if not there.inputFiles():
+                    return None
+                owned = there.where(within)
+                if scope is not None:
+                    owned = owned.join(scope, scope.columns, "left_semi")
+                return owned.select(*contract.key).join(rows.select(*contract.key), list(contract.key), "left_anti")
 
-        self._merge(contract, source if self._holds_rows(contract) else lambda: rows.withColumn("_gone", F.lit(False)))
+            self._merge(contract, rows, gone=gone)
+        finally:
+            rows.unpersist()
 
-    def upsert(self, contract: Contract, rows: DataFrame, *, only_if: str = "true") -> None:
+    def upsert(self, contract: Contract, rows: DataFrame, *, only_if: str = "true", unique: bool = False) -> None:
         """Inserts rows with new keys, and changes those that differ and for which `only_if` holds. Deletes nothing.
 
         only_if: SQL condition over the row that is there, `t`, and the one that comes, `s`.
+        unique: the caller's query can give each key only once, so that the check, which costs a pass, is left out.
+
         Raises `ContractBroken`, with nothing committed, when a key comes twice or an invariant does not hold.
         """
         rows = rows.select(*contract.column_names)
         self.ensure(contract)
-        self._check_key(contract, rows)
-        self._merge(contract, lambda: rows.withColumn("_gone", F.lit(False)), only_if=only_if, delete=False)
+        if not unique:
+            self._check_key(contract, rows)
+        self._merge(contract, rows, only_if=only_if)
 
-    def _holds_rows(self, contract: Contract) -> bool:
-        return not self.read(contract).select(contract.key[0]).isEmpty()
+    def append_once(self, contract: Contract, rows: DataFrame, name: str) -> None:
+        """Appends rows under a name; a later append under the same name does nothing, in any process.
+
+        The name must determine the keys: it is what keeps them unique. Raises `ContractBroken` as `upsert` does.
+        """
+        self.ensure(contract)
+        writer = rows.select(*contract.column_names).write.format("delta").mode("append")
+        writer = writer.option("txnAppId", name).option("txnVersion", "1")
+        self._commit(contract, lambda: writer.save(self.path(contract.name)))
 
     def _create(self, contract: Contract) -> None:
         builder = DeltaTable.createIfNotExists(self.spark).location(self.path(contract.name)).comment(contract.grain)
@@ -195,29 +220,41 @@ class Warehouse:
             )
 
     def _merge(
-        self, contract: Contract, source: Callable[[], DataFrame], *, only_if: str = "true", delete: bool = True
+        self,
+        contract: Contract,
+        rows: DataFrame,
+        *,
+        only_if: str = "true",
+        gone: Callable[[], DataFrame | None] | None = None,
     ) -> None:
         on = " AND ".join(f"t.`{name}` <=> s.`{name}`" for name in contract.key)
         differs = " OR ".join(f"NOT (t.`{c}` <=> s.`{c}`)" for c in contract.stable_columns if c not in contract.key)
         values: dict[str, str | Column] = {name: f"s.`{name}`" for name in contract.column_names}
 
-        @retry(
+        def merge() -> None:
+            source, left = rows.withColumn("_gone", F.lit(False)), gone() if gone else None
+            if left is not None:
+                source = source.unionByName(left.withColumn("_gone", F.lit(True)), allowMissingColumns=True)
+            into = DeltaTable.forPath(self.spark, self.path(contract.name)).alias("t").merge(source.alias("s"), on)
+            if left is not None:
+                into = into.whenMatchedDelete("s._gone")
+            if differs:
+                into = into.whenMatchedUpdate(f"NOT s._gone AND ({differs}) AND ({only_if})", set=values)
+            into.whenNotMatchedInsert("NOT s._gone", values=values).execute()
+
+        self._commit(contract, merge)
+
+    def _commit(self, contract: Contract, write: Callable[[], None]) -> None:
+        """Runs a write again when another writer was faster, and says which promise a refused one would break."""
+        again = retry(
             retry=retry_if_exception_type(DeltaConcurrentModificationException),
             stop=stop_after_attempt(8),
             wait=wait_random_exponential(max=20),
             reraise=True,
         )
-        def commit() -> None:
-            merge = DeltaTable.forPath(self.spark, self.path(contract.name)).alias("t").merge(source().alias("s"), on)
-            if delete:
-                merge = merge.whenMatchedDelete("s._gone")
-            if differs:
-                merge = merge.whenMatchedUpdate(f"NOT s._gone AND ({differs}) AND ({only_if})", set=values)
-            merge.whenNotMatchedInsert("NOT s._gone", values=values).execute()
-
         try:
-            commit()
-        except PySparkException as error:
+            again(write)()
+        except (PySparkException, Py4JJavaError) as error:
             if broken := _violated(contract, str(error)):
                 raise ContractBroken(f"{contract.name}: {broken}. Nothing was written.") from error
             raise
@@ -243,6 +280,17 @@ def _violated(contract: Contract, message: str) -> str | None:
     if "DELTA_NOT_NULL_CONSTRAINT_VIOLATED" in message or "NOT NULL constraint" in message:
         return "a row has null in a column that must hold a value: " + message.splitlines()[0]
     return None
+
+
+def _history_is_gone(error: Exception) -> bool:
+    """Whether a change feed cannot be read because the log or the files of its versions were cleaned up."""
+    return any(
+        sign in str(error)
+        for sign in ("DELTA_VERSION_NOT_FOUND", "DELTA_LOG_FILE_NOT_FOUND", "DELTA_VERSIONS_NOT_CONTIGUOUS",
+                     "DELTA_MISSING_CHANGE_DATA", "DELTA_CHANGE_TABLE_FEED_DISABLED", "FILE_NOT_EXIST",
+                     "FileNotFoundException", "DELTA_STATE_RECOVER_ERROR", "DELTA_TRUNCATED_TRANSACTION_LOG",
+                     "Cannot time travel")
+    )  # fmt: skip
 
 
 def _first_line(error: Exception) -> str:
