@@ -24,12 +24,14 @@ GROWTH_WORTH_IT = 1.1
 """Doubling the limit goes on while it brings this much more answers a second."""
 GROWTH_FREE = 1.6
 """From this much more on, the endpoint was not nearly full."""
-HEADROOM = 1.5
-"""Calls in flight over those that just fill the endpoint: covers the time between an answer and the next call."""
+HEADROOM, HEADROOM_SECONDS = 1.5, 0.1
+"""Calls in flight over those that just fill the endpoint, as a factor or as seconds of its work, whichever is more:
+they cover the time between an answer and the next call, and the pauses of a busy machine."""
 NO_QUEUE = 1.2
 """Latency over the baseline up to which the endpoint has room."""
-QUEUE_TOLERATED = 2.0
-"""Latency over the baseline above which the queue is too long; above HEADROOM, or the limit would cut itself."""
+QUEUE_TOLERATED, QUEUE_TOLERATED_SECONDS = 2.0, 0.2
+"""Latency over the baseline (factor, seconds) above which the queue is too long; above HEADROOM, or the limit would cut
+itself."""
 CUT_QUEUE, CUT_ERRORS = 0.8, 0.7
 """Factors of a decrease."""
 WORTH_TAKING_BACK = 0.6
@@ -173,7 +175,7 @@ class AdaptiveLimit:
             self._decrease(CUT_ERRORS, rate, errors, "errors")
         elif not full or self._growing:
             return
-        elif self._baseline is not None and latency > QUEUE_TOLERATED * self._baseline:
+        elif self._baseline is not None and latency > self._too_long(self._baseline):
             self._decrease(CUT_QUEUE, rate, latency, "queue")
         else:
             self._baseline = latency if self._baseline is None else min(self._baseline, latency)
@@ -192,7 +194,12 @@ class AdaptiveLimit:
         self._growing = False
         self._best_rate = max(self._best_rate, rate)
         self._baseline = min(seconds for seen, seconds in self._latencies_by_rate if seen >= 0.7 * self._best_rate)
-        self.value = min(self.value, max(HEADROOM * self._best_rate * self._baseline, 2.0))
+        seconds = max(HEADROOM * self._baseline, self._baseline + HEADROOM_SECONDS)
+        self.value = min(self.value, max(2.0, self._best_rate * seconds))
+
+    @staticmethod
+    def _too_long(baseline: float) -> float:
+        return max(QUEUE_TOLERATED * baseline, baseline + QUEUE_TOLERATED_SECONDS)
 
     def _decrease(self, factor: float, rate: float, signal: float, kind: str) -> None:
         if self.value < 2:

@@ -63,7 +63,7 @@ def fixed(rate: float, latency: float, errors: float = 0.0, most: int | None = N
 def test_keeps_an_endpoint_of_fixed_capacity_full_and_no_fuller(latency: float, just_full: int) -> None:
     rate, limits = run(fixed(200, latency))
     assert rate >= 0.99 * 200
-    assert max(limits) <= 3 * just_full
+    assert max(limits) <= max(3 * just_full, just_full + 0.35 * 200), "at most a third of a second of queue"
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -156,14 +157,18 @@ class ChaosServer:
                 "prompt_tokens_details": {"cached_tokens": cached},
             },
         }
-        response, sent = await self._send(request, json.dumps(answer).encode(), fault)
-        if sent and (fault is None or fault in PASSING):
-            self.record.serve(address, prompt_tokens, cached, completion_tokens)
-            self.record.outcomes["served"] += 1
-        return response
 
-    async def _send(self, request: web.Request, answer: bytes, fault: Fault | None) -> tuple[web.StreamResponse, bool]:
-        """Sends it, in the way that the fault asks for; whether all of it went out to somebody who still listened."""
+        def served() -> None:
+            if fault is None or fault in PASSING:
+                self.record.serve(address, prompt_tokens, cached, completion_tokens)
+                self.record.outcomes["served"] += 1
+
+        return await self._send(request, json.dumps(answer).encode(), fault, served)
+
+    async def _send(
+        self, request: web.Request, answer: bytes, fault: Fault | None, served: Callable[[], None]
+    ) -> web.StreamResponse:
+        """Sends it, in the way that the fault asks for; says `served` if somebody still listens to its last piece."""
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         response.content_length = len(answer)
         try:
@@ -171,20 +176,21 @@ class ChaosServer:
             if fault is Fault.CUT:
                 await response.write(answer[: len(answer) // 2])
                 self._hang_up(request)
-                return response, False
+                return response
             pieces = 10 if fault is Fault.SLOW_BODY else 1
             step = -(-len(answer) // pieces)
-            gone = False
             for start in range(0, len(answer), step):
                 if pieces > 1:
                     await asyncio.sleep(self.settings.slow_seconds / pieces)
-                # The content's length is known, so that the last piece is the end: whoever has it has the answer.
-                gone = request.transport is None or request.transport.is_closing()
+                last = start + step >= len(answer)
+                # Before it is sent, so that whoever has the answer finds it in the record.
+                if last and request.transport is not None and not request.transport.is_closing():
+                    served()
                 await response.write(answer[start : start + step])
             await response.write_eof()
-            return response, not gone
         except ConnectionError:
-            return response, False
+            pass  # whoever asked has left; the answer is nobody's
+        return response
 
     def _hang_up(self, request: web.Request) -> web.StreamResponse:
         if request.transport is not None:
