@@ -1,0 +1,1 @@
+"""SQL for analysts: every table and view of a warehouse by name, without Spark and without Java."""

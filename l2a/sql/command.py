@@ -1,0 +1,78 @@
+"""`l2a sql`: one statement over all tables and views of a warehouse.
+
+l2a sql "SELECT split, count(*) FROM dialogues GROUP BY split"
+l2a sql --file question.sql --format csv --output answer.csv
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from l2a.errors import UsageError
+from l2a.options import Command, common, settings_of
+from l2a.sql import output
+from l2a.sql.engine import Result, connect, query
+from l2a.sql.statement import names_in, reading
+
+
+@click.command("sql", cls=Command)
+@click.argument("statement", required=False, metavar='"SELECT ..."')
+@click.option("--file", "source", metavar="FILE", help="Read the statement from a file (- for standard input).")
+@click.option(
+    "--format", "form", type=click.Choice(list(output.FORMATS)), default="table", show_default=True, help="Of the rows."
+)
+@click.option("--output", "target", metavar="FILE", help="Write the rows to a file instead of standard output.")
+@common
+def command(
+    statement: str | None,
+    source: str | None,
+    form: str,
+    target: str | None,
+    config: str | None,
+    warehouse: str | None,
+) -> None:
+    """SQL over all tables and views, without Spark. sql/README.md lists them, with questions and their queries."""
+    if (statement is None) == (source is None):
+        raise UsageError("give one statement, or --file with one")
+    sql = _read(source) if source is not None else statement or ""
+    root = settings_of(config, warehouse).warehouse
+    result = query(connect(root, only=names_in(reading(sql))), sql)
+    if target is None:
+        output.FORMATS[form](result.columns, result.rows, sys.stdout)
+        sys.stdout.flush()
+    else:
+        _write(result, form, Path(target))
+
+
+def _read(source: str) -> str:
+    try:
+        return sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the statement from {source}: {error}") from None
+
+
+def _write(result: Result, form: str, target: Path) -> None:
+    """Into a file beside the target first, so that a query that fails half-way leaves an older answer as it was."""
+    try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    except OSError as error:
+        raise UsageError(f"cannot write {target}: {error.strerror}") from None
+    try:
+        with open(handle, "w", encoding="utf-8", newline="") as out:
+            output.FORMATS[form](result.columns, result.rows, out)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, 0o666 & ~mask)
+        os.replace(name, target)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,142 @@
+"""A Delta table as a DuckDB query over its Parquet files, in one snapshot.
+
+DuckDB reads the files of the snapshot itself, so that filters and column choices reach them. What the Delta log says on
+top is added here: rows that deletion vectors remove, partition values that are not in the files, and columns that a
+file written earlier does not have.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from deltalake import DeltaTable
+
+from l2a.errors import TableIncompatible
+from l2a.sql.types import duckdb_type, literal, quoted, spark_type
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from l2a.sql.storage import Local, Remote
+    from l2a.tables.contract import Contract
+
+INTERNAL = "_l2a"
+"""Schema of the helper tables that the views of Delta tables read."""
+VERSION_PROPERTY = "l2a.contract.version"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A table as it was when it was opened. `types` are Spark DDL types by column, in the table's order."""
+
+    name: str
+    types: Mapping[str, str]
+    partitions: tuple[str, ...]
+    table: DeltaTable
+
+
+def open_table(storage: Local | Remote, name: str) -> Snapshot:
+    """Raises `TableIncompatible` for a Delta table that DuckDB cannot be given."""
+    try:
+        table = storage.open(name)
+        fields = json.loads(table.schema().to_json())["fields"]
+    except Exception as error:  # delta-rs raises several unrelated classes for logs that it cannot read
+        raise TableIncompatible(f"cannot read the table {name}: {str(error).splitlines()[0]}") from error
+    metadata = table.metadata()
+    if metadata.configuration.get("delta.columnMapping.mode", "none") != "none":
+        raise TableIncompatible(f"the table {name} maps its columns to other names in its files; only Spark reads it")
+    types = {field["name"]: spark_type(field["type"]) for field in fields}
+    return Snapshot(name, types, tuple(metadata.partition_columns), table)
+
+
+def check(snapshot: Snapshot, contract: Contract) -> None:
+    """Raises `TableIncompatible` for a table that a newer l2a wrote, or that holds other types than the contract's."""
+    written_by = snapshot.table.metadata().configuration.get(VERSION_PROPERTY)
+    if written_by is not None and int(written_by) > contract.version:
+        raise TableIncompatible(
+            f"the table {contract.name} was written by a newer l2a (contract {written_by}, known {contract.version}): "
+            "upgrade l2a"
+        )
+    for column in contract.columns:
+        there = snapshot.types.get(column.name, column.type)
+        if there != column.type:
+            raise TableIncompatible(
+                f"the table {contract.name} holds {there} in column {column.name}, this l2a reads {column.type}"
+            )
+
+
+def empty(types: Mapping[str, str]) -> str:
+    """A query without rows in the given columns."""
+    return f"SELECT {_nulls(types)} WHERE false"
+
+
+def select(
+    connection: DuckDBPyConnection, storage: Local | Remote, snapshot: Snapshot, types: Mapping[str, str]
+) -> str:
+    """The query that reads a snapshot in the given columns and types; helper tables are made where it needs them."""
+    files = [storage.file(snapshot.name, uri) for uri in snapshot.table.file_uris()]
+    if not files:
+        return empty(types)
+    deleted = {storage.file(snapshot.name, uri): rows for uri, rows in _deleted(snapshot.table)}
+    source = _read([file for file in files if file not in deleted])
+    if deleted:
+        helper = _table(connection, f"{snapshot.name} deleted", "file VARCHAR, row BIGINT")
+        for file, rows in deleted.items():
+            connection.execute(f"INSERT INTO {helper} SELECT ?, unnest(?)", [file, rows.tolist()])
+        left = _read(list(deleted)) + f" ANTI JOIN {helper} d ON d.file = f.filename AND d.row = f.file_row_number"
+        # The columns of all files, so that a column which only one of the halves has is null in the other.
+        source = left if len(deleted) == len(files) else f"({source} UNION ALL BY NAME {left})"
+    if snapshot.partitions:
+        source = _with_partitions(connection, storage, snapshot, source)
+    there = {row[0].lower() for row in connection.execute(f"DESCRIBE {source}").fetchall()}
+    columns = (
+        f"CAST({quoted(name) if name.lower() in there else 'NULL'} AS {duckdb_type(kind)}) AS {quoted(name)}"
+        for name, kind in types.items()
+    )
+    return f"SELECT {', '.join(columns)} FROM ({source})"
+
+
+def _read(files: list[str]) -> str:
+    listed = ", ".join(literal(file) for file in files)
+    return f"SELECT f.*, f.filename AS __file FROM read_parquet([{listed}], union_by_name = true) f"
+
+
+def _deleted(table: DeltaTable) -> Iterator[tuple[str, np.ndarray]]:
+    """Per file with a deletion vector: the row numbers (from 0) that it removes."""
+    from arro3.core import list_flatten, list_offsets
+
+    for batch in table.deletion_vectors():
+        kept = np.asarray(list_flatten(batch["selection_vector"]).to_numpy(), dtype=bool)
+        ends = list_offsets(batch["selection_vector"]).to_numpy()
+        for number in range(batch.num_rows):
+            yield str(batch["filepath"][number].as_py()), np.flatnonzero(~kept[ends[number] : ends[number + 1]])
+
+
+def _with_partitions(connection: DuckDBPyConnection, storage: Local | Remote, snapshot: Snapshot, source: str) -> str:
+    """Adds the partition columns: their values stand in the log, by file."""
+    import pyarrow as pa
+
+    actions = pa.table(snapshot.table.get_add_actions(flatten=True)).to_pylist()
+    columns = ", ".join(f"{quoted(name)} {duckdb_type(snapshot.types[name])}" for name in snapshot.partitions)
+    helper = _table(connection, f"{snapshot.name} partitions", f"__file VARCHAR, {columns}")
+    values = [
+        [storage.file(snapshot.name, uri), *(action[f"partition.{name}"] for name in snapshot.partitions)]
+        for uri, action in zip(snapshot.table.file_uris(), actions, strict=True)
+    ]
+    connection.executemany(f"INSERT INTO {helper} VALUES (?{', ?' * len(snapshot.partitions)})", values)
+    return f"SELECT * FROM ({source}) JOIN {helper} USING (__file)"
+
+
+def _table(connection: DuckDBPyConnection, name: str, columns: str) -> str:
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {INTERNAL}")
+    table = f"{INTERNAL}.{quoted(name)}"
+    connection.execute(f"CREATE TABLE {table} ({columns})")
+    return table
+
+
+def _nulls(types: Mapping[str, str]) -> str:
+    return ", ".join(f"CAST(NULL AS {duckdb_type(kind)}) AS {quoted(name)}" for name, kind in types.items())

@@ -1,0 +1,41 @@
+"""The same names in Spark SQL: every table and every view of sql/ as a temporary view of one session."""
+
+from __future__ import annotations
+
+from delta import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from l2a.sql import statement, views
+from l2a.tables.contract import Contract
+from l2a.tables.contracts import ALL
+
+
+def create_views(spark: SparkSession, warehouse: str) -> list[str]:
+    """Makes temporary views, and returns their names: tables first, then views.
+
+    A table that no step has written yet is there without rows; columns that an older l2a did not write are null.
+    Views follow the tables: a query sees what is newest when it runs.
+    """
+    root = warehouse.rstrip("/")
+    for contract in ALL:
+        _table(spark, f"{root}/{contract.name}", contract).createOrReplaceTempView(contract.name)
+    made = [contract.name for contract in ALL]
+    waiting = list(views.files())
+    while waiting:
+        # A view comes after the views that it reads.
+        name = next(n for n in waiting if not statement.names_in(views.duckdb_sql(n)) & (set(waiting) - {n}))
+        waiting.remove(name)
+        spark.sql(views.spark_sql(name)).createOrReplaceTempView(name)
+        made.append(name)
+    return made
+
+
+def _table(spark: SparkSession, path: str, contract: Contract) -> DataFrame:
+    if not DeltaTable.isDeltaTable(spark, path):
+        return spark.createDataFrame([], contract.ddl.replace(" NOT NULL", ""))
+    rows = spark.read.format("delta").load(path)
+    there = set(rows.columns)
+    return rows.select(
+        *[F.col(c.name) if c.name in there else F.lit(None).cast(c.type).alias(c.name) for c in contract.columns]
+    )

@@ -1,0 +1,58 @@
+"""What a statement is before it runs: whether it only reads, and which tables and views it names."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+
+from l2a.errors import UsageError
+from l2a.sql.problems import sentence
+
+_EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?", re.IGNORECASE)
+
+
+def reading(sql: str) -> str:
+    """The one statement in `sql`. Raises `UsageError` if there is none, if there are more, or if it does not read."""
+    try:
+        statements = duckdb.extract_statements(sql)
+    except duckdb.Error as error:
+        raise UsageError(sentence(error)) from None
+    if len(statements) != 1:
+        raise UsageError(f"one SQL statement is run at a time, and there are {len(statements) or 'none'}")
+    statement = statements[0]
+    text = str(statement.query).strip().rstrip(";")
+    if statement.type == duckdb.StatementType.EXPLAIN:
+        reading(explained(text))  # EXPLAIN ANALYZE runs what it explains
+    elif statement.type != duckdb.StatementType.SELECT:
+        kind = str(statement.type).rpartition(".")[2].replace("_", " ")
+        raise UsageError(f"the warehouse is only read: SELECT, DESCRIBE, SHOW and EXPLAIN run here, {kind} does not")
+    return text
+
+
+def explained(statement: str) -> str:
+    """The statement that an EXPLAIN explains; any other one as it is."""
+    return _EXPLAIN.sub("", statement, count=1)
+
+
+def names_in(statement: str) -> set[str]:
+    """Names of the tables and views that a reading statement names, in lower case."""
+    with duckdb.connect() as parser:
+        answer = parser.execute("SELECT json_serialize_sql(?)", [explained(statement)]).fetchone()
+    nodes = list(_nodes(json.loads(answer[0] if answer else "{}")))
+    tables = {node["table_name"].strip('"') for node in nodes if node.get("type") in ("BASE_TABLE", "SHOW_REF")}
+    common = {entry["key"] for node in nodes for entry in node.get("cte_map", {}).get("map", ())}
+    return {name.lower() for name in tables - common if name}
+
+
+def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    """All objects of a syntax tree."""
+    if isinstance(tree, dict):
+        yield tree
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for branch in tree:
+            yield from _nodes(branch)

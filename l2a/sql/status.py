@@ -1,0 +1,72 @@
+"""`l2a status`: the last runs of the steps, and what waits for the next ones. Without Spark."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from l2a.options import Command, common, settings_of
+from l2a.sql import output
+from l2a.sql.engine import connect, query
+
+TABLES = ("runs", "dialogues", "turns", "objectives", "rollouts", "grades", "judges")
+
+LAST_RUNS = """
+SELECT
+  date_trunc('second', started_at) AS started_at, step, subject, status, rows_in, rows_out, rows_set_aside, rows_failed,
+  calls_paid, calls_saved, round(seconds, 1) AS seconds, error
+FROM runs
+ORDER BY started_at DESC, run_id
+LIMIT {last}
+"""
+
+# The extractor that objectives were made with last: by the runs, else by the judges, else the only ones there are.
+NEWEST_EXTRACTOR = """
+SELECT o.extractor
+FROM (SELECT DISTINCT extractor FROM objectives) o
+LEFT JOIN (SELECT subject, max(started_at) AS at FROM runs WHERE step = 'extract' AND status = 'ok' GROUP BY ALL) r
+  ON r.subject = o.extractor
+LEFT JOIN judges j ON j.name = o.extractor
+ORDER BY r.at DESC NULLS LAST, j.created_at DESC NULLS LAST, o.extractor DESC
+LIMIT 1
+"""
+
+WAITING = f"""
+WITH newest AS ({NEWEST_EXTRACTOR})
+SELECT 'dialogues not sliced' AS waiting, count(*) AS rows, 'l2a slice' AS next
+FROM dialogues d
+ANTI JOIN turns t ON t.session_id = d.session_id AND t.dialogue_version = d.dialogue_version
+UNION ALL
+SELECT 'usable turns without an objective' || coalesce(' of ' || (FROM newest), ''), count(*), 'l2a extract'
+FROM turns t
+ANTI JOIN (FROM objectives WHERE extractor = (FROM newest)) o
+  ON o.session_id = t.session_id AND o.turn = t.turn AND o.dialogue_version = t.dialogue_version
+WHERE t.dropped_reason IS NULL
+UNION ALL
+SELECT 'rollouts without a grade' || coalesce(' under ' || (FROM newest), ''), count(*), 'l2a grade'
+FROM rollouts r
+ANTI JOIN (FROM grades WHERE extractor = (FROM newest)) g
+  ON g.condition = r.condition AND g.session_id = r.session_id AND g.turn = r.turn AND g.sample = r.sample
+  AND g.model_version = r.model_version AND g.dialogue_version = r.dialogue_version
+WHERE r.status = 'ok'
+"""
+
+
+@click.command("status", cls=Command)
+@click.option("--last", type=click.IntRange(min=1), default=10, show_default=True, help="How many runs to show.")
+@common
+def command(last: int, config: str | None, warehouse: str | None) -> None:
+    """The last runs: rows in, out, set aside, failed; calls paid and saved; and what waits."""
+    connection = connect(settings_of(config, warehouse).warehouse, only=TABLES)
+    for title, sql in (("Last runs", LAST_RUNS.format(last=last)), ("What waits", WAITING)):
+        result = query(connection, sql)
+        rows = list(result.rows)
+        click.echo(f"{title}: {'' if rows else 'none'}")
+        if rows:
+            output.table(result.columns, iter(rows), sys.stdout)
+        click.echo()
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,59 @@
+"""One warehouse of literal rows for all tests of SQL, and both engines over it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+Answer = Callable[[str], tuple[list[str], list[tuple[Any, ...]]]]
+
+
+@pytest.fixture(scope="session")
+def literal_warehouse(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A warehouse written by Spark, with deletion vectors, under a path that needs quoting everywhere."""
+    import literal
+
+    from l2a.tables.contracts import BY_NAME
+    from l2a.tables.warehouse import Warehouse
+
+    warehouse = Warehouse(spark, str(tmp_path_factory.mktemp("sql") / "o'clock 仓库"))
+    for name in literal.ROWS:
+        literal.write(warehouse, BY_NAME[name])
+    return warehouse.root
+
+
+@pytest.fixture(scope="session")
+def in_spark(spark: SparkSession, literal_warehouse: str) -> Answer:
+    """Columns and rows that Spark SQL answers."""
+    from l2a.sql.spark import create_views
+
+    create_views(spark, literal_warehouse)
+
+    def answer(sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        frame = spark.sql(sql)
+        return frame.columns, [tuple(row.asDict(recursive=True).values()) for row in frame.collect()]
+
+    return answer
+
+
+@pytest.fixture(scope="session")
+def in_duckdb(literal_warehouse: str) -> Answer:
+    """Columns and rows that DuckDB answers."""
+    from l2a.sql.engine import connect, query
+
+    connection = connect(literal_warehouse)
+
+    def answer(sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        result = query(connection, sql)
+        return result.columns, list(result.rows)
+
+    return answer

@@ -1,0 +1,165 @@
+"""A small warehouse in literal rows, with text that is hard to carry: scripts, quotes, markup, newlines."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from l2a.tables.contract import Contract
+    from l2a.tables.warehouse import Warehouse
+
+AT = dt.datetime(2026, 11, 21, 9, 30, 0, 250_000, tzinfo=dt.UTC)
+LATER = AT + dt.timedelta(days=1)
+HARD = 'user: "ok"\nassistant: <stop /> 🙂, مرحبا'
+
+
+def messages(*said: tuple[str, str]) -> list[tuple[Any, ...]]:
+    return [(role, content, AT if number == 0 else None, number) for number, (role, content) in enumerate(said)]
+
+
+TALK = messages(
+    ("user", "我的卡丢了"),
+    ("assistant", "Since when?"),
+    ("assistant", "And where?"),
+    ("user", HARD),
+    ("system", "transferred"),
+    ("assistant", "Goodbye."),
+)
+
+
+def _dialogue(session: str, domain: str | None, outcome: str | None, split: str) -> dict[str, Any]:
+    return {
+        "session_id": session, "dialogue_version": "v1", "source": f"/logs/{domain}.jsonl", "ingested_at": AT,
+        "updated_at": AT, "landed": AT.date(), "domain": domain, "goal": "help", "outcome": outcome, "expert": "e-1",
+        "split": split, "messages": TALK,
+    }  # fmt: skip
+
+
+def _turns(session: str, split: str, dropped: str | None = None) -> list[dict[str, Any]]:
+    common = {"session_id": session, "dialogue_version": "v1", "split": split, "dropped_reason": dropped}
+    return [
+        {**common, "turn": 1, "is_final": False, "context_end": 1, "utterance_end": 3},
+        {**common, "turn": 2, "is_final": True, "context_end": 5, "utterance_end": 6},
+    ]
+
+
+def _objective(session: str, turn: int, facts: list[str] | None, **more: Any) -> dict[str, Any]:
+    decision = None if facts is None else "CONTINUE" if facts else "STOP"
+    return {
+        "session_id": session, "turn": turn, "dialogue_version": "v1", "extractor": "x-1", "information": facts,
+        "decision": decision, "dropped_reason": None, "status": "failed" if facts is None else "ok",
+        "error": "no answer" if facts is None else None, **more,
+    }  # fmt: skip
+
+
+def _answer(condition: str, session: str, turn: int, sample: int) -> dict[str, Any]:
+    return {
+        "condition": condition, "model_version": "m1", "session_id": session, "turn": turn, "dialogue_version": "v1",
+        "sample": sample,
+    }  # fmt: skip
+
+
+def _rollout(condition: str, session: str, turn: int, sample: int, text: str | None) -> dict[str, Any]:
+    stops = text == "<stop />"
+    return {
+        **_answer(condition, session, turn, sample), "text": text, "action": None if stops else text,
+        "decision": None if text is None else "STOP" if stops else "CONTINUE",
+        "status": "failed" if text is None else "ok", "error": "timeout" if text is None else None,
+    }  # fmt: skip
+
+
+def _grade(
+    condition: str, session: str, turn: int, sample: int, r_a: float | None, r_s: float | None, omega: float | None
+) -> dict[str, Any]:
+    failed = r_a is None
+    return {
+        **_answer(condition, session, turn, sample), "extractor": "x-1", "grader": "g-1", "r_a": r_a, "r_s": r_s,
+        "omega": omega, "status": "failed" if failed else "ok", "error": "grader unreachable" if failed else None,
+    }  # fmt: skip
+
+
+def _metrics(evaluation: str, at: dt.datetime, condition: str, **values: float | None) -> list[dict[str, Any]]:
+    return [
+        {
+            "evaluation_id": evaluation, "condition": condition, "metric": name.replace("_", "-"), "value": value,
+            "n": 4, "n_dialogues": 2, "ci_low": None if value is None else value - 0.1,
+            "ci_high": None if value is None else value + 0.1, "extractor": "x-1", "grader": "g-1", "beta": 2.0,
+            "created_at": at,
+        }
+        for name, value in values.items()
+    ]  # fmt: skip
+
+
+def _run(run_id: str, step: str, rows: tuple[int, int, int, int], **more: Any) -> dict[str, Any]:
+    return {
+        "run_id": run_id, "step": step, "subject": None, "started_at": AT, "seconds": 1.5, "status": "ok",
+        "error": None, "rows_in": rows[0], "rows_out": rows[1], "rows_set_aside": rows[2], "rows_failed": rows[3],
+        "rows_new": None, "rows_updated": None, "rows_unchanged": None, "rows_superseded": None,
+        "rows_quarantined": None, "calls_paid": 3, "calls_saved": 2, "prompt_tokens": 100, "cached_tokens": 50,
+        "completion_tokens": 7, "versions": {"l2a": "0.1", "dialogues": "3"}, **more,
+    }  # fmt: skip
+
+
+INGESTED = {"rows_new": 3, "rows_updated": 1, "rows_unchanged": 2, "rows_superseded": 1, "rows_quarantined": 3}
+
+ROWS: dict[str, list[dict[str, Any]]] = {
+    "dialogues": [
+        _dialogue("bank-1", "bank", "success", "eval"),
+        _dialogue("bank-2", "bank", "failure", "train"),
+        _dialogue("wenzhen-1", "问诊", None, "eval"),
+        _dialogue("none-1", None, "success", "dev"),
+    ],
+    "quarantine": [
+        {"source": "/logs/a.jsonl", "position": 3, "reason": "not JSON: at 7", "raw": '{"a', "ingested_at": AT},
+        {"source": "/logs/a.jsonl", "position": 4, "reason": "not JSON: at 9", "raw": HARD, "ingested_at": AT},
+        {"source": "/logs/b.parquet", "position": None, "reason": "no session id", "raw": None, "ingested_at": AT},
+    ],
+    "turns": [*_turns("bank-1", "eval"), *_turns("bank-2", "train", "outcome"), *_turns("wenzhen-1", "eval")],
+    "objectives": [
+        _objective("bank-1", 1, ["place: the market", "amount: 5, or 6"]),
+        _objective("bank-1", 2, []),
+        _objective("wenzhen-1", 1, [], dropped_reason="nothing_gained"),
+        _objective("wenzhen-1", 2, None),
+    ],
+    "rollouts": [
+        _rollout("expert", "bank-1", 1, 0, "Where was it?"),
+        _rollout("expert", "bank-1", 2, 0, "<stop />"),
+        _rollout("random", "bank-1", 1, 0, "Is it raining?"),
+        _rollout("random", "bank-1", 1, 1, HARD),
+        _rollout("random", "bank-1", 2, 0, "Since when?"),
+        _rollout("random", "bank-1", 2, 1, None),
+    ],
+    "grades": [
+        _grade("expert", "bank-1", 1, 0, 1.0, 1.0, 1.0),
+        _grade("expert", "bank-1", 2, 0, 1.0, 1.0, 1.0),
+        _grade("random", "bank-1", 1, 0, 0.0, 1.0, 1.0),
+        _grade("random", "bank-1", 1, 1, None, 1.0, None),
+        _grade("random", "bank-1", 2, 0, 0.0, 0.0, 0.0),
+    ],
+    "metrics": [
+        *_metrics("old", AT, "expert", WA=0.9, WA_GH=0.9, WC=0.9, WS=0.9, AA=0.9, FC=0.9, TR=3.0),
+        *_metrics("new", LATER, "expert", WA=1.0, WA_GH=1.0, WC=1.0, WS=1.0, AA=1.0, FC=1.0, TR=4.0),
+        *_metrics("new", LATER, "random", WA=0.0, WA_GH=0.0, WC=1.0, WS=0.0, AA=2 / 3, FC=0.5, TR=1.5),
+    ],
+    "runs": [
+        _run("r-1", "ingest", (10, 4, 3, 3), **INGESTED),
+        _run("r-2", "slice", (4, 6, 2, 0), started_at=LATER),
+        _run("r-3", "extract", (4, 4, 1, 1), subject="x-1", started_at=LATER),
+    ],
+}  # fmt: skip
+
+
+def write(warehouse: Warehouse, contract: Contract) -> None:
+    """Writes a table's literal rows, and leaves a deletion vector: one row is deleted and written again."""
+    from pyspark.sql.types import StructType
+
+    contract = dataclasses.replace(contract, invariants=())  # what is read here is not what a step may write
+    literal = [tuple(row[name] for name in contract.column_names) for row in ROWS[contract.name]]
+    rows = warehouse.spark.createDataFrame(literal, StructType.fromDDL(contract.ddl)).coalesce(1)
+    warehouse.upsert(contract, rows)
+    last = ROWS[contract.name][-1]
+    where = " AND ".join(f"{name} <=> {'NULL' if last[name] is None else repr(last[name])}" for name in contract.key)
+    warehouse.spark.sql(f"DELETE FROM delta.`{warehouse.path(contract.name)}` WHERE {where}")
+    warehouse.upsert(contract, rows)

@@ -1,0 +1,90 @@
+"""What the views say about the literal rows, in DuckDB (that Spark says the same is tested beside this)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from literal import HARD
+
+if TYPE_CHECKING:
+    from conftest import Answer
+
+
+def test_turn_texts_cuts_exactly_at_the_decision_point(in_duckdb: Answer) -> None:
+    _, rows = in_duckdb(
+        "SELECT turn, context, future, utterance FROM turn_texts WHERE session_id = 'bank-1' ORDER BY turn"
+    )
+    first, second = rows
+    assert first[1] == [{"role": "user", "content": "我的卡丢了"}]
+    assert [message["content"] for message in first[2]] == [
+        "Since when?", "And where?", HARD, "transferred", "Goodbye."
+    ]  # fmt: skip
+    assert first[3] == "Since when?\nAnd where?"
+    assert [message["role"] for message in second[1]] == ["user", "assistant", "assistant", "user", "system"]
+    assert second[1][3]["content"] == HARD
+    assert (second[2], second[3]) == ([{"role": "assistant", "content": "Goodbye."}], "Goodbye.")
+
+
+def test_context_and_future_make_up_the_dialogue(in_duckdb: Answer) -> None:
+    _, rows = in_duckdb("""
+        SELECT count(*) FROM turn_texts t JOIN dialogues d ON d.session_id = t.session_id
+        WHERE size(t.context) + size(t.future) <> size(d.messages) OR size(t.context) <> t.context_end
+    """)
+    assert rows == [(0,)]
+
+
+def test_every_line_of_an_ingest_run_is_accounted_for(in_duckdb: Answer) -> None:
+    _, rows = in_duckdb("SELECT step, rows_in, difference FROM reconciliation ORDER BY run_id")
+    assert rows == [("ingest", 10, 0), ("slice", 4, None), ("extract", 4, None)]
+
+
+def test_quarantine_reasons_count_kinds_and_show_an_example(in_duckdb: Answer) -> None:
+    _, rows = in_duckdb(
+        "SELECT reason_kind, lines, example_source, example_position, example_raw FROM quarantine_reasons ORDER BY 2"
+    )
+    assert rows == [
+        ("no session id", 1, "/logs/b.parquet", None, None),
+        ("not JSON", 2, "/logs/a.jsonl", 3, '{"a'),
+    ]
+
+
+def test_drop_reasons_add_up_to_all_turns(in_duckdb: Answer) -> None:
+    _, rows = in_duckdb("SELECT split, reason, turns FROM drop_reasons WHERE extractor = 'x-1' ORDER BY ALL")
+    assert rows == [
+        ("eval", "extraction_failed", 1),
+        ("eval", "nothing_gained", 1),
+        ("eval", "usable", 2),
+        ("train", "outcome", 2),
+    ]
+
+
+def test_the_funnel_narrows(in_duckdb: Answer) -> None:
+    columns, rows = in_duckdb("SELECT * FROM dialogue_funnel ORDER BY domain NULLS LAST")
+    bank = dict(zip(columns, rows[0], strict=True))
+    assert bank["dialogues"] == 2
+    assert (bank["successful"], bank["outcome_unknown"], bank["sliced"]) == (1, 0, 2)
+    assert (bank["turns"], bank["usable_turns"], bank["extracted"], bank["usable_objectives"]) == (4, 2, 2, 2)
+    assert (bank["continue_turns"], bank["stop_turns"]) == (1, 1)
+    wenzhen = dict(zip(columns, rows[1], strict=True))
+    assert (wenzhen["outcome_unknown"], wenzhen["extracted"], wenzhen["usable_objectives"]) == (1, 1, 0)
+    assert rows[2][0] is None
+
+
+def test_metric_table_marks_the_newest_evaluation(in_duckdb: Answer) -> None:
+    _, rows = in_duckdb(
+        "SELECT evaluation_id, condition, is_newest, wa_gh, tr, tr_ci_low, tr_n FROM metric_table ORDER BY 1, 2"
+    )
+    assert rows == [
+        ("new", "expert", True, 1.0, 4.0, 3.9, 4),
+        ("new", "random", True, 0.0, 1.5, 1.4, 4),
+        ("old", "expert", False, 0.9, 3.0, 2.9, 4),
+    ]
+
+
+def test_published_and_recomputed_numbers_agree(in_duckdb: Answer) -> None:
+    _, rows = in_duckdb("""
+        SELECT m.condition, abs(m.aa - avg(r.r_s)) < 1e-9
+        FROM metric_table m JOIN graded_rollouts r ON r.condition = m.condition
+        WHERE m.is_newest AND r.is_usable AND r.split = 'eval' GROUP BY m.condition, m.aa ORDER BY 1
+    """)
+    assert rows == [("expert", True), ("random", True)]
