@@ -9,6 +9,7 @@ Importing this module is light; torch and scikit-learn come in when a judge is f
 
 from __future__ import annotations
 
-from l2a.judge.embedded.judge import JUDGE_VERSION, EmbeddedJudge, FitDialogue, Size, fit, fit_key, load
+from l2a.judge.embedded.artifact import JUDGE_VERSION, EmbeddedJudge, Size, load
+from l2a.judge.embedded.fitting import FitDialogue, fit, fit_key
 
 __all__ = ["JUDGE_VERSION", "EmbeddedJudge", "FitDialogue", "Size", "fit", "fit_key", "load"]

@@ -13,7 +13,7 @@ from l2a.judge.embedded.attributes import Attributes, name_question
 from l2a.judge.embedded.lexicon import EMPTY_WORDS, STOP_WORDS
 from l2a.judge.embedded.replies import optional, polar, polar_answer, refuses
 from l2a.judge.embedded.spans import Span, spans
-from l2a.judge.embedded.text import asks_back, questions, sentence_spans, stem, words
+from l2a.judge.embedded.text import asks_back, sentence_spans, stem, topical, words
 from l2a.judge.embedded.values import MAX_READ, Values
 from l2a.judge.encoder import Encoded, Encoder
 from l2a.judge.protocols import Dialogue
@@ -46,7 +46,7 @@ class EmbeddedExtractor:
 
     def extract(self, dialogues: Sequence[Dialogue]) -> list[list[Fact]]:
         """One list of facts per dialogue, in order of message_index; each value stands word for word in its message."""
-        asked = {q: "" for d in dialogues for m in d.messages if m.role == "assistant" for q in questions(m.content)}
+        asked = {q: "" for d in dialogues for m in d.messages if m.role == "assistant" for q in topical(m.content)}
         said = [m.content[:MAX_READ] for d in dialogues for m in d.messages if m.role == "user"]
         encoded = self._encoder.encode([*asked, *said])
         for question, attribute in zip(asked, self._names(list(asked), encoded), strict=True):
@@ -73,7 +73,7 @@ class EmbeddedExtractor:
         pending: tuple[str, ...] = ()
         for place, message in enumerate(dialogue.messages):
             if message.role == "assistant":
-                pending = questions(message.content)
+                pending = topical(message.content)
             elif message.role == "user":
                 text = message.content[:MAX_READ]
                 found = self._message(text, encoded[text], pending, said, goal)
@@ -138,7 +138,7 @@ def replies(messages: Sequence[Message]) -> list[tuple[int, str]]:
     pending: tuple[str, ...] = ()
     for place, message in enumerate(messages):
         if message.role == "assistant":
-            pending = questions(message.content)
+            pending = topical(message.content)
         elif message.role == "user":
             if len(pending) == 1:
                 found.append((place, pending[0]))

@@ -6,42 +6,47 @@ to the item and to its attribute; against what was asked and answered before, by
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from l2a.dialogue.types import STOP_MARK, Message
 from l2a.judge.embedded.guard import readable
+from l2a.judge.embedded.matching import FIGURES, Item, figures, repetition
 from l2a.judge.embedded.replies import refuses
-from l2a.judge.embedded.text import asks, questions
-from l2a.judge.encoder import Encoder, Vectors
+from l2a.judge.embedded.text import questions, topical
+from l2a.judge.encoder import Encoded, Encoder, Vectors
 from l2a.judge.protocols import Judgement, Question
 
 MAX_ITEMS = 64
 """Items of one information set that are read."""
 MAX_QUESTIONS = 12
 """Single questions of one utterance that are read; whoever asks more asks several things at once anyway."""
-TOPIC_DISTANCE = 0.55
+ONE_TOPIC = 0.55
 """Two questions of one utterance with a smaller cosine are two topics, and the utterance gets at most .5."""
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Learnt on held-out train dialogues. `weights`: item, attribute, value, bias; scores from `direct` on give 1.0."""
+    """Learnt on held-out train dialogues. `item`: a weight per figure of `matching`, and a bias; `turn`: weights of the
+    best item's score and of `repetition`, and a bias. A probability from `direct` on gives 1.0, from `close` on 0.5."""
 
-    weights: tuple[float, float, float, float] = (4.0, 4.0, 0.0, -4.0)
+    item: tuple[float, ...] = (2.0, 3.0, 0.0, 0.0, 1.5, 3.0, -3.0)
+    turn: tuple[float, ...] = (1.0, -1.0, 0.0)
     direct: float = 0.5
-    close: float = 0.35
-    repeat: float = 0.85
+    close: float = 0.3
 
 
 class EmbeddedGrader:
     """Implements `l2a.judge.protocols.Grader` with what `fit` learnt. Deterministic."""
 
-    def __init__(self, name: str, encoder: Encoder, thresholds: Thresholds) -> None:
+    def __init__(self, name: str, encoder: Encoder, centres: Vectors, thresholds: Thresholds) -> None:
+        """`centres`: the attributes' questions in the space of `encoder`, shape (K, size)."""
         self._name = name
         self._encoder = encoder
+        self._centres = centres
         self.thresholds = thresholds
 
     @property
@@ -51,70 +56,67 @@ class EmbeddedGrader:
 
     def grade(self, questions: Sequence[Question]) -> list[Judgement]:
         """One judgement per question; each text of the batch is encoded once. A failure is one with an error."""
-        prepared = [_prepare(question) for question in questions]
-        texts = [t for p in prepared if isinstance(p, _Prepared) for t in p.texts()]
-        found = self._encoder.encode(texts)
-        return [
-            p if isinstance(p, Judgement) else self._judge(p, lambda ts: np.stack([found[t].vector for t in ts]))
-            for p in prepared
-        ]
+        prepared = [read_question(question) for question in questions]
+        found = self._encoder.encode([t for p in prepared if isinstance(p, Reading) for t in p.texts()])
+        return [p if isinstance(p, Judgement) else self._judge(p, found) for p in prepared]
 
-    def scores(self, parts: Vectors, items: Vectors, attributes: Vectors, values: Vectors) -> np.ndarray:
-        """Probability, shape (parts, items), that a single question asks for an item."""
-        w = self.thresholds.weights
-        z = w[0] * parts @ items.T + w[1] * parts @ attributes.T + w[2] * parts @ values.T + w[3]
+    def probabilities(self, questions: Sequence[Question]) -> list[float]:
+        """The probability behind each grade: that the question asks for an item. 0 where it asks for nothing."""
+        prepared = [read_question(question) for question in questions]
+        found = self._encoder.encode([t for p in prepared if isinstance(p, Reading) for t in p.texts()])
+        return [float(self._score(p, found).max()) if isinstance(p, Reading) and p.parts else 0.0 for p in prepared]
+
+    def _score(self, p: Reading, found: Mapping[str, Encoded]) -> NDArray[np.float64]:
+        """Probability of each single question of the utterance that it asks for an item."""
+        weight, turn = self.thresholds.item, self.thresholds.turn
+        item = figures(p.parts, p.items, found, self._centres) @ np.array(weight[:FIGURES]) + weight[FIGURES]
+        z = turn[0] * item.max(axis=1) + turn[1] * repetition(p.parts, p.answered, found) + turn[2]
         return np.asarray(np.round(1.0 / (1.0 + np.exp(-z)), 4))
 
-    def _judge(self, p: _Prepared, vectors: object) -> Judgement:
-        if not p.asks:
-            return Judgement(r_a=0.0, asks=False)
-        get = vectors
-        assert callable(get)
-        parts = get(p.parts)
-        score = self.scores(parts, get(p.items), get(p.attributes), get(p.values)).max(axis=1)
-        if p.answered:
-            repeat = (parts @ get(p.answered).T).max(axis=1)
-            nearest = (parts @ get(p.items).T).max(axis=1)
-            score = np.where((repeat >= self.thresholds.repeat) & (repeat > nearest), 0.0, score)
-        best = float(score.max())
+    def _judge(self, p: Reading, found: Mapping[str, Encoded]) -> Judgement:
+        if not p.parts:
+            return Judgement(r_a=0.0, asks=p.asks)
+        best = float(self._score(p, found).max())
         grade = 1.0 if best >= self.thresholds.direct else 0.5 if best >= self.thresholds.close else 0.0
-        if len(p.parts) > 1 and float((parts @ parts.T).min()) < TOPIC_DISTANCE:
-            grade = min(grade, 0.5)
+        if len(p.parts) > 1:
+            parts = np.stack([found[part].vector for part in p.parts])
+            if float((parts @ parts.T).min()) < ONE_TOPIC:
+                grade = min(grade, 0.5)
         return Judgement(r_a=grade, asks=True)
 
 
 @dataclass(frozen=True)
-class _Prepared:
+class Reading:
+    """A question to the grader, read: its single questions, the items, and what was asked and answered before."""
+
     asks: bool
-    parts: list[str]
-    items: list[str]
-    attributes: list[str]
-    values: list[str]
-    answered: list[str]
+    """Whether anything is asked at all."""
+    parts: tuple[str, ...]
+    """What is asked for something nameable: "is that so?" asks, but for no item."""
+    items: tuple[Item, ...]
+    answered: tuple[str, ...]
 
     def texts(self) -> list[str]:
-        return self.parts + self.items + self.attributes + self.values + self.answered if self.asks else []
+        """Every text that a judgement needs an embedding of."""
+        if not self.parts:
+            return []
+        return [*self.parts, *self.answered, *(t for i in self.items for t in (i.whole, i.attribute, i.value))]
 
 
-def _prepare(question: Question) -> _Prepared | Judgement:
-    """The texts that a judgement needs, or the judgement that says why there can be none."""
+def read_question(question: Question) -> Reading | Judgement:
+    """What a judgement needs, or the judgement that says why there can be none."""
     if not isinstance(question.text, str):
         return Judgement(None, None, f"the utterance is {type(question.text).__name__}, not text")
-    items = [item.strip() for item in question.information if isinstance(item, str) and item.strip()]
+    items = [item.strip() for item in question.information if isinstance(item, str) and item.strip()][:MAX_ITEMS]
     if not items:
         return Judgement(None, None, "the information set is empty: a STOP turn needs no grader")
-    text = readable(question.text, items)
-    parts = list(questions(text))[:MAX_QUESTIONS] if text else []
-    if STOP_MARK in question.text or not parts or not any(asks(part) for part in parts):
-        parts = []
-    split = [item.split(":", 1) if ":" in item else [item, item] for item in items[:MAX_ITEMS]]
-    return _Prepared(
-        bool(parts),
+    text = "" if STOP_MARK in question.text else readable(question.text, items)
+    parts = topical(text)[:MAX_QUESTIONS]
+    return Reading(
+        bool(questions(text)),
         parts,
-        items[:MAX_ITEMS],
-        [a.strip() or v for a, v in split],
-        [v.strip() or a for a, v in split],
-        answered_questions(question.context),
+        tuple(Item.read(item) for item in items),
+        tuple(answered_questions(question.context)),
     )
 
 

@@ -26,6 +26,7 @@ STOP_WORDS = _set(
 
 NAMELESS_WORDS = STOP_WORDS | _set(
     """
+    correct moment second minute hold proceed assist information
     able already anything ask called currently describe detailed else enter exactly first kindly long many mind
     much now particular preference preferred provide question second share specific specify state time's today
     using wanting whether wish would'd

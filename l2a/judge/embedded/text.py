@@ -32,8 +32,8 @@ _SPLIT = re.compile(
 )
 _REQUEST = re.compile(
     r"\b(?:please|kindly)\b.{0,40}\b(?:tell|give|provide|enter|state|specify|describe|share|send|confirm|name|let)\b"
-    r"|\b(?:tell|give|provide|send)\s+(?:me|us)\b|\blet\s+(?:me|us)\s+know\b"
-    r"|^\W*(?:tell|give|provide|enter|state|specify|describe|share|name|confirm)\b"
+    r"|\b(?:tell|give|provide|send)\s+(?:me|us)\b(?!\s+(?:a|one|just)\s+(?:moment|second|minute))|\blet\s+(?:me|us)\s+know\b"
+    r"|^\W*(?:tell|give(?!\s+me\s+(?:a|one)\s+(?:moment|second|minute))|provide|enter|state|specify|describe|share|name|confirm)\b"
     r"|\b(?:i|we)(?:'ll|\s+will|\s+would|\s+also|\s+just)?\s+need\s+(?:your|the|to\s+know|a|some)\b"
     r"|\b(?:could|can|may|might|would)\s+(?:i|you|we)\b(?!\s+(?:be|see))",
     re.IGNORECASE,
@@ -114,6 +114,11 @@ def _words(text: str) -> tuple[tuple[str, int, int], ...]:
         else:
             found.append((word.lower().replace("’", "'"), match.start(), match.end()))
     return tuple(found)
+
+
+def topical(utterance: str) -> tuple[str, ...]:
+    """The single questions of an utterance that ask for something nameable; "How can I help?" asks for everything."""
+    return tuple(question for question in questions(utterance) if content_words(question))
 
 
 def content_words(text: str) -> list[str]:
