@@ -10,7 +10,7 @@ import click
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from l2a.dialogue.slicing import decision_points
+from l2a.dialogue.slicing import with_decision_points
 from l2a.options import Command, common
 from l2a.tables.contracts import DIALOGUES, TURNS
 from l2a.tables.warehouse import Warehouse
@@ -27,9 +27,9 @@ def turns_of(dialogues: DataFrame, null_outcome_is_success: bool) -> DataFrame:
         "dialogue_version",
         "split",
         F.when(~successful, F.lit("outcome")).alias("dropped_reason"),
-        decision_points(F.col("messages")).alias("points"),
+        "messages",
     )
-    return narrow.select("*", F.inline("points")).drop("points")
+    return with_decision_points(narrow)
 
 
 def slice_dialogues(

@@ -5,48 +5,54 @@
    every message before that utterance: C_{t-1}, the whole prefix (arXiv 2510.25441, section 4.2.1).
 3. The last decision point is the final turn: before the closing expert utterance, or after the last message when the
    user has the last word. A dialogue with a user message has exactly one, and no context holds the closing utterance.
+
+The roles of a dialogue become a word with one letter a message (`suauatau`), so that the rule is two patterns over it
+and Spark compiles all of it; functions over arrays with lambdas are interpreted, element by element, and many times
+slower. Only roles make the word: no text of a message can look like one.
 """
 
 from __future__ import annotations
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+LETTERS = {"assistant": "a", "system": "s", "user": "u", "tool": "s"}
+"""System and tool messages end no utterance, so they share a letter."""
 
-def decision_points(messages: Column) -> Column:
-    """The decision points of `messages` (array of structs with a field role), in order.
+POINT = "D"
+"""Stands in the word at the first message of an expert utterance that answers a user, or behind all messages."""
 
-    Returns an array of struct<turn int from 1, is_final boolean, context_end int, utterance_end int>: the context is
-    messages[0:context_end], the expert's utterance lies in messages[context_end:utterance_end], which also holds system
-    and tool messages that stand between the expert's. Empty where no user speaks.
+
+def with_decision_points(dialogues: DataFrame) -> DataFrame:
+    """One row per decision point of `dialogues` (with a column messages: array of structs with a field role).
+
+    Replaces `messages` by turn (int, from 1), is_final, context_end, utterance_end: the context is
+    messages[0:context_end]; the expert's utterance lies in messages[context_end:utterance_end], which also holds system
+    and tool messages that stand between the expert's. A dialogue in which no user speaks gives no row.
     """
-    total = F.size(messages)
-    spoken = F.filter(
-        F.transform(messages["role"], lambda role, i: F.struct(role.alias("role"), i.alias("at"))),
-        lambda message: message["role"].isin("user", "assistant"),
-    )
-    # Neighbours side by side: work that grows with the messages, not with their square.
-    steps = F.zip_with(spoken, F.slice(spoken, F.lit(2), F.size(spoken)), _step)
-    asked = F.filter(steps, lambda step: (step["from"] == "user") & (step["to"] == "assistant"))["at"]
-    answered = F.filter(steps, lambda step: (step["from"] == "assistant") & (step["to"] == "user"))["at"]
-    # An expert who greets first is answered once before the first decision.
-    answers = F.filter(answered, lambda at: at > F.coalesce(F.get(asked, F.lit(0)), total))
-    points = F.zip_with(
-        asked, answers, lambda at, end: F.struct(at.alias("context_end"), F.coalesce(end, total).alias("utterance_end"))
-    )
-    user_ends = F.try_element_at(spoken, F.lit(-1))["role"] == "user"
-    after_all = F.array(F.struct(total.alias("context_end"), total.alias("utterance_end")))
-    points = F.when(user_ends, F.concat(points, after_all)).otherwise(points)
-    return F.transform(
-        points,
-        lambda point, i: F.struct(
-            (i + 1).alias("turn"),
-            (i + 1 == F.size(points)).alias("is_final"),
-            point["context_end"].alias("context_end"),
-            point["utterance_end"].alias("utterance_end"),
-        ),
-    )
+    marked = dialogues.withColumn("_word", _marked(_word())).withColumn("_count", F.size("messages")).drop("messages")
+    points = F.length("_word") - F.length(F.replace("_word", F.lit(POINT), F.lit("")))
+    # `sequence` would count down from 1 to 0 where there is no point.
+    turns = marked.withColumn("_points", points).where("_points > 0")
+    turns = turns.withColumn("turn", F.explode(F.sequence(F.lit(1), F.col("_points"))))
+    # What stands before the n-th mark is the n-th context, one letter a message.
+    turns = turns.withColumn("context_end", F.expr(f"length(substring_index(_word, '{POINT}', turn))"))
+    reply = F.expr("locate('u', _word, context_end + 1)")
+    return turns.withColumns(
+        {
+            "is_final": F.col("turn") == F.col("_points"),
+            "utterance_end": F.when(reply > 0, reply - 1).otherwise(F.col("_count")),
+        }
+    ).drop("_word", "_count", "_points")
 
 
-def _step(message: Column, following: Column) -> Column:
-    return F.struct(message["role"].alias("from"), following["role"].alias("to"), following["at"].alias("at"))
+def _word() -> Column:
+    word = F.array_join("messages.role", "")
+    for role, letter in LETTERS.items():
+        word = F.replace(word, F.lit(role), F.lit(letter))
+    return word
+
+
+def _marked(word: Column) -> Column:
+    answered = F.regexp_replace(word, "u(s*)a", f"u$1{POINT}")
+    return F.when(word.rlike("us*$"), F.concat(answered, F.lit(POINT))).otherwise(answered)
