@@ -25,8 +25,10 @@ def diagnose(line: str) -> str:
     except ValueError as error:
         return f"not JSON: {error}"
     rest = line.strip()[end:].strip()
-    if rest:
+    if rest and isinstance(value, dict):
         return f"rubbish after the object: {rest[:40]}"
+    if rest:  # such as a line that starts with a year: a number and more
+        return f"not JSON: the line goes on after {json.dumps(value)[:40]}"
     if not _encodable(value):
         return "not JSON: half of a surrogate pair (\\ud800 to \\udfff) stands alone"
     return "not JSON: nested too deep, or larger than the parser takes"

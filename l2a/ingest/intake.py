@@ -133,7 +133,7 @@ class Intake:
         why = F.udf(diagnose.diagnose, "string", useArrow=True)
         malformed = rejected.where(F.col("reason") == parse.MALFORMED).withColumn("reason", why("raw"))
         told = rejected.where(F.col("reason") != parse.MALFORMED).unionByName(malformed)
-        raw = F.substr("raw", F.lit(1), F.lit(self.settings.quarantine_raw_bytes))
+        raw = F.rtrim(F.substr("raw", F.lit(1), F.lit(self.settings.quarantine_raw_bytes)), F.lit("\r"))
         rows = files.with_position(told, blocks).withColumns({"raw": raw, "ingested_at": F.lit(self.now)})
         # A line of a file is read once in a run, so that source and position are unique.
         if self.read_before:
