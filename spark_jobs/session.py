@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
@@ -43,6 +44,8 @@ def get(settings: SparkSettings) -> SparkSession:
 
     Raises `EnvironmentProblem` where none can be made (no Java, jars out of reach) with what to do about it.
     """
+    # It prints a page of JSON for every exception that l2a is about to say in a sentence.
+    logging.getLogger("DataFrameQueryContextLogger").setLevel(logging.CRITICAL)
     existing = SparkSession.getActiveSession() or _instantiated()
     if existing is not None:
         return _beside(existing)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from l2a.ingest.plain import MESSAGES, with_plain_messages
 from l2a.mapping import Mapping
 
 MALFORMED = "malformed"
@@ -61,25 +62,29 @@ def parse(lines: DataFrame, mapping: Mapping, max_message_bytes: int, max_line_b
     }
     if mapping.kind == "document":
         messages = _at("v", mapping.fields.messages)
+        given = with_plain_messages(given, mapping, max_message_bytes)
+        plain = F.col(MESSAGES).isNotNull()
         found = F.transform(
             F.try_variant_get(F.col("v"), str(mapping.fields.messages), "array<variant>"),
             lambda m, i: _message(m, i, mapping, max_message_bytes),
         )
-        given = given.withColumn("found", found)
+        given = given.withColumn("found", F.when(~plain, found))
         problems = F.filter(F.col("found"), lambda m: m["problem"].isNotNull())
         content_reason = (
-            F.when(_is_null(messages), "no messages: the field is missing or null")
+            F.when(plain, None)
+            .when(_is_null(messages), "no messages: the field is missing or null")
             .when(F.col("found").isNull(), "messages is not a list: the field holds another JSON value")
             .when(F.size("found") == 0, "no messages: the list is empty")
             .when(F.size(problems) > 0, F.get(problems, F.lit(0))["problem"])
             .when(~F.exists("found", lambda m: m["role"] == "user"), NO_USER_MESSAGE)
         )
-        columns["messages"] = F.transform(
+        careful = F.transform(
             F.col("found"),
             lambda m: F.struct(
                 m["role"].alias("role"), m["content"].alias("content"), m["ts"].alias("ts"), m["seq"].alias("seq")
             ),
         )
+        columns["messages"] = F.when(plain, F.col(MESSAGES)).otherwise(careful)
     else:
         given = given.withColumn("found", _message(F.col("v"), None, mapping, max_message_bytes))
         order = F.coalesce(F.col("found.seq"), F.unix_micros("found.ts"))
@@ -89,7 +94,7 @@ def parse(lines: DataFrame, mapping: Mapping, max_message_bytes: int, max_line_b
         columns["message"] = F.struct("found.role", "found.content", "found.ts", "found.seq")
         columns["order"] = order
     reason = F.coalesce(line_reason, session_problem, content_reason, updated_problem)
-    return given.withColumns({**columns, "reason": reason}).drop("v", "alone", "found")
+    return given.withColumns({**columns, "reason": reason}).drop("v", "alone", "found", MESSAGES)
 
 
 def _at(variant: str | Column, path: str | None) -> Column:
