@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from delta import DeltaTable
-from py4j.java_gateway import JavaObject
 from pyspark.sql import DataFrame, SparkSession
+
+from l2a.tables.hadoop import file_system
 
 
 class Staging:
@@ -30,12 +31,13 @@ class Staging:
 
     def delete(self) -> None:
         """Removes the folder; the run is over."""
-        _files(self.spark, self.path)[0].delete(_path(self.spark, self.path), True)
+        files, folder = file_system(self.spark, self.path)
+        files.delete(folder, True)
 
 
 def left_behind(spark: SparkSession, root: str) -> list[str]:
     """Ids of the runs whose folders are still there: unfinished ones, and those killed just before cleaning up."""
-    files, folder = _files(spark, _folder(root))
+    files, folder = file_system(spark, _folder(root))
     if not files.exists(folder):
         return []
     return sorted(entry.getPath().getName() for entry in files.listStatus(folder))
@@ -44,13 +46,3 @@ def left_behind(spark: SparkSession, root: str) -> list[str]:
 def _folder(root: str) -> str:
     return f"{root}/_staging"
 
-
-def _files(spark: SparkSession, folder: str) -> tuple[JavaObject, JavaObject]:
-    """The file system that a folder lies in, and the folder for it."""
-    path = _path(spark, folder)
-    return path.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf()), path
-
-
-def _path(spark: SparkSession, folder: str) -> JavaObject:
-    assert spark._jvm is not None, "only a session without a JVM of its own (Spark Connect) has none"
-    return spark._jvm.org.apache.hadoop.fs.Path(folder)

@@ -28,14 +28,15 @@ def path(root: str, name: str) -> str:
 
 def write(spark: SparkSession, root: str, judge: EmbeddedJudge) -> None:
     """Stores a fitted judge; storing the same one again changes nothing."""
-    jvm, conf = spark._jvm, spark._jsparkSession.sessionState().newHadoopConf()
-    hadoop_path = jvm.org.apache.hadoop.fs.Path
-    target = hadoop_path(path(root, judge.name))
-    system = target.getFileSystem(conf)
+    from l2a.tables.hadoop import file_system, hadoop_path
+
+    target = path(root, judge.name)
+    files, _ = file_system(spark, target)
     with tempfile.TemporaryDirectory() as folder:
         judge.save(folder)
         for file in sorted(Path(folder).iterdir()):
-            system.copyFromLocalFile(False, True, hadoop_path(str(file)), hadoop_path(target, file.name))
+            here, there = hadoop_path(spark, file.as_uri()), hadoop_path(spark, f"{target}/{file.name}")
+            files.copyFromLocalFile(False, True, here, there)
 
 
 def read(spark: SparkSession, root: str, name: str) -> Artifact:
