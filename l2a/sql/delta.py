@@ -8,9 +8,10 @@ file written earlier does not have.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import numpy as np
 from deltalake import DeltaTable
@@ -78,10 +79,11 @@ def select(
     connection: DuckDBPyConnection, storage: Local | Remote, snapshot: Snapshot, types: Mapping[str, str]
 ) -> str:
     """The query that reads a snapshot in the given columns and types; helper tables are made where it needs them."""
-    files = [storage.file(snapshot.name, uri) for uri in snapshot.table.file_uris()]
+    actions = _actions(snapshot)
+    files = {storage.file(snapshot.name, path): values for path, values in actions.items()}
     if not files:
         return empty(types)
-    deleted = {storage.file(snapshot.name, uri): rows for uri, rows in _deleted(snapshot.table)}
+    deleted = _deleted(snapshot, files)
     source = _read([file for file in files if file not in deleted])
     if deleted:
         helper = _table(connection, f"{snapshot.name} deleted", "file VARCHAR, row BIGINT")
@@ -91,7 +93,7 @@ def select(
         # The columns of all files, so that a column which only one of the halves has is null in the other.
         source = left if len(deleted) == len(files) else f"({source} UNION ALL BY NAME {left})"
     if snapshot.partitions:
-        source = _with_partitions(connection, storage, snapshot, source)
+        source = _with_partitions(connection, snapshot, files, source)
     there = {row[0].lower() for row in connection.execute(f"DESCRIBE {source}").fetchall()}
     columns = (
         f"CAST({quoted(name) if name.lower() in there else 'NULL'} AS {duckdb_type(kind)}) AS {quoted(name)}"
@@ -105,29 +107,49 @@ def _read(files: list[str]) -> str:
     return f"SELECT f.*, f.filename AS __file FROM read_parquet([{listed}], union_by_name = true) f"
 
 
-def _deleted(table: DeltaTable) -> Iterator[tuple[str, np.ndarray]]:
+def _actions(snapshot: Snapshot) -> dict[str, list[Any]]:
+    """The files of a snapshot, by path in the table's folder, each with its partition values."""
+    added = snapshot.table.get_add_actions(flatten=True)
+    numbers = range(added.num_rows)
+    paths = [unquote(str(added["path"][number].as_py())) for number in numbers]  # the log percent-encodes them
+    if any("://" in path for path in paths):
+        raise TableIncompatible(
+            f"the table {snapshot.name} has files outside its folder (a clone); only Spark reads it"
+        )
+    columns = [added[f"partition.{name}"] for name in snapshot.partitions]
+    return {paths[number]: [column[number].as_py() for column in columns] for number in numbers}
+
+
+def _deleted(snapshot: Snapshot, files: Collection[str]) -> dict[str, np.ndarray]:
     """Per file with a deletion vector: the row numbers (from 0) that it removes."""
     from arro3.core import list_flatten, list_offsets
 
-    for batch in table.deletion_vectors():
+    by_name = {_base(file): file for file in files}
+    found: dict[str, np.ndarray] = {}
+    for batch in snapshot.table.deletion_vectors():
+        if len(by_name) != len(files):
+            raise TableIncompatible(f"the table {snapshot.name} has two files of one name; only Spark reads it")
         kept = np.asarray(list_flatten(batch["selection_vector"]).to_numpy(), dtype=bool)
         ends = list_offsets(batch["selection_vector"]).to_numpy()
         for number in range(batch.num_rows):
-            yield str(batch["filepath"][number].as_py()), np.flatnonzero(~kept[ends[number] : ends[number + 1]])
+            file = by_name[_base(str(batch["filepath"][number].as_py()))]
+            found[file] = np.flatnonzero(~kept[ends[number] : ends[number + 1]])
+    return found
 
 
-def _with_partitions(connection: DuckDBPyConnection, storage: Local | Remote, snapshot: Snapshot, source: str) -> str:
+def _base(path: str) -> str:
+    """A data file's own name. delta-rs gives the folders before it now encoded, now not."""
+    return unquote(path).rpartition("/")[2]
+
+
+def _with_partitions(
+    connection: DuckDBPyConnection, snapshot: Snapshot, files: Mapping[str, list[Any]], source: str
+) -> str:
     """Adds the partition columns: their values stand in the log, by file."""
-    import pyarrow as pa
-
-    actions = pa.table(snapshot.table.get_add_actions(flatten=True)).to_pylist()
     columns = ", ".join(f"{quoted(name)} {duckdb_type(snapshot.types[name])}" for name in snapshot.partitions)
     helper = _table(connection, f"{snapshot.name} partitions", f"__file VARCHAR, {columns}")
-    values = [
-        [storage.file(snapshot.name, uri), *(action[f"partition.{name}"] for name in snapshot.partitions)]
-        for uri, action in zip(snapshot.table.file_uris(), actions, strict=True)
-    ]
-    connection.executemany(f"INSERT INTO {helper} VALUES (?{', ?' * len(snapshot.partitions)})", values)
+    rows = [[file, *values] for file, values in files.items()]
+    connection.executemany(f"INSERT INTO {helper} VALUES (?{', ?' * len(snapshot.partitions)})", rows)
     return f"SELECT * FROM ({source}) JOIN {helper} USING (__file)"
 
 

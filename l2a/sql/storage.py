@@ -36,9 +36,9 @@ class Local:
     def open(self, name: str) -> DeltaTable:
         return DeltaTable(os.path.join(self.root, name))
 
-    def file(self, name: str, uri: str) -> str:
-        """The path by which DuckDB opens a data file of table `name` that the Delta log gives as `uri`."""
-        return unquote(urlsplit(uri).path) if uri.startswith("file:") else unquote(uri)
+    def file(self, name: str, path: str) -> str:
+        """The path by which DuckDB opens a data file of table `name` that lies at `path` in the table's folder."""
+        return os.path.join(self.root, name, path)
 
     def allow(self, connection: DuckDBPyConnection) -> str:
         """Prepares the connection; returns the folder that queries may read."""
@@ -67,10 +67,8 @@ class Remote:
     def open(self, name: str) -> DeltaTable:
         return DeltaTable(f"{self.root}/{name}")
 
-    def file(self, name: str, uri: str) -> str:
-        base = f"{self.root}/{name}/"
-        inside = uri.removeprefix(base) if uri.startswith(base) else uri.rpartition(f"/{name}/")[2]
-        return f"{self.scheme}{name}/{unquote(inside)}"
+    def file(self, name: str, path: str) -> str:
+        return f"{self.scheme}{name}/{path}"
 
     def allow(self, connection: DuckDBPyConnection) -> str:
         try:
