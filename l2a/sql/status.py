@@ -62,7 +62,7 @@ def command(last: int, config: str | None, warehouse: str | None) -> None:
     for title, sql in (("Last runs", LAST_RUNS.format(last=last)), ("What waits", WAITING)):
         result = query(connection, sql)
         rows = list(result.rows)
-        click.echo(f"{title}: {'' if rows else 'none'}")
+        click.echo(title if rows else f"{title}: none")
         if rows:
             output.table(result.columns, iter(rows), sys.stdout)
         click.echo()
