@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 from typing import NamedTuple
 
-from pyspark.errors import AnalysisException
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -88,8 +90,7 @@ def lines(spark: SparkSession, text: list[str], parquet: list[str]) -> DataFrame
                 F.lit(None).cast("variant").alias("row"),
             )
         )
-    if parquet:
-        read = spark.read.option("mergeSchema", "true").parquet(*[literal(path) for path in parquet])
+    for read in _parquet(spark, parquet):
         parts.append(
             read.select(
                 _source().alias("source"),
@@ -99,7 +100,24 @@ def lines(spark: SparkSession, text: list[str], parquet: list[str]) -> DataFrame
                 F.to_variant_object(F.struct(*[F.col(f"`{name}`") for name in read.columns])).alias("row"),
             )
         )
-    return parts[0] if len(parts) == 1 else parts[0].unionByName(parts[1])
+    return functools.reduce(DataFrame.unionByName, parts)
+
+
+def _parquet(spark: SparkSession, paths: list[str]) -> list[DataFrame]:
+    """The files as one table, or, where a column has different types in them, as a table each."""
+    if not paths:
+        return []
+    try:
+        return [spark.read.option("mergeSchema", "true").parquet(*[literal(path) for path in paths])]
+    except (PySparkException, Py4JJavaError):
+        return [_one_parquet(spark, path) for path in paths]
+
+
+def _one_parquet(spark: SparkSession, path: str) -> DataFrame:
+    try:
+        return spark.read.parquet(literal(path))
+    except (PySparkException, Py4JJavaError) as error:
+        raise UsageError(f"{path} cannot be read as Parquet; nothing was taken. Mend or remove the file.") from error
 
 
 class Block(NamedTuple):

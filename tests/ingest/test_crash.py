@@ -1,0 +1,153 @@
+"""A run that dies between any two of its writes, and is run again, ends like one that was never disturbed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from helpers import dialogue, digest_of, open_warehouse
+
+if TYPE_CHECKING:
+    from l2a.tables.warehouse import Warehouse
+
+TABLES = ("dialogues", "quarantine", "runs", "turns", "sources")
+
+
+class Killed(BaseException):
+    """Stands for kill -9: no handler of errors may see it."""
+
+
+def first_night() -> list[Any]:
+    return [dialogue("stays", "a"), dialogue("grows", "a"), dialogue("shrinks", *"abcdef")]
+
+
+def second_night() -> list[Any]:
+    return [
+        dialogue("grows", *"abc"),
+        dialogue("shrinks", *"ab"),
+        dialogue("shrinks", *"ab"),
+        dialogue("new", "a", outcome="failure"),
+        dialogue("stays", "a"),
+        "not a line",
+        dialogue("new", "b"),
+    ]
+
+
+@pytest.fixture
+def disturb(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes every write of ingestion and slicing count, and one of them the last that the process lives to see."""
+    from l2a.ingest.staging import Staging
+    from l2a.tables.warehouse import Warehouse
+
+    state = {"writes": 0, "dies_after": None}
+
+    def counted(owner: type, name: str) -> None:
+        write = getattr(owner, name)
+
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            result = write(*args, **kwargs)
+            state["writes"] += 1
+            if state["writes"] == state["dies_after"]:
+                raise Killed
+            return result
+
+        monkeypatch.setattr(owner, name, wrapped)
+
+    for owner, name in ((Warehouse, "_commit"), (Warehouse, "_create"), (Staging, "once"), (Staging, "delete")):
+        counted(owner, name)
+
+    def die_after(writes: int | None) -> None:
+        state.update(writes=0, dies_after=writes)
+
+    return die_after
+
+
+@pytest.mark.slow
+def test_death_after_every_write_of_ingest_and_slice_leaves_no_trace(
+    take, write_lines, warehouse, disturb, spark, tmp_path
+) -> None:
+    from spark_jobs.slice import slice_dialogues
+
+    night_1, night_2 = write_lines("1.jsonl", first_night()), write_lines("2.jsonl", second_night())
+    for night in (night_1, night_2):
+        take(night)
+        slice_dialogues(warehouse)
+    undisturbed = {name: digest_of(warehouse)[name] for name in TABLES}
+
+    deaths = 0
+
+    def until_done(step: Callable[[Warehouse], object]) -> None:
+        """Each attempt lives for one write more than the one before; what is finished is not written again."""
+        nonlocal deaths
+        for writes in range(1, 30):
+            disturb(writes)
+            try:
+                step(open_warehouse(spark, tmp_path / "disturbed"))
+            except Killed:
+                deaths += 1
+            else:
+                disturb(None)
+                return
+        raise AssertionError("thirty attempts did not finish")
+
+    for night in (night_1, night_2):
+        until_done(partial(lambda path, into: take(path, into=into), night))
+        until_done(slice_dialogues)
+    other = open_warehouse(spark, tmp_path / "disturbed")
+    assert {name: digest_of(other)[name] for name in TABLES} == undisturbed
+    assert deaths >= 20
+    assert list((tmp_path / "disturbed" / "_staging").iterdir()) == []
+
+
+def test_two_runs_of_the_same_files_at_once_do_not_double_anything(take, write_lines, warehouse) -> None:
+    path = write_lines("logs.jsonl", second_night())
+    take(write_lines("before.jsonl", first_night()))
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            take(path, into=open_warehouse(warehouse.spark, warehouse.root))
+        except BaseException as error:
+            failures.append(error)
+
+    runs = [threading.Thread(target=run) for _ in range(2)]
+    for thread in runs:
+        thread.start()
+    for thread in runs:
+        thread.join()
+    assert failures == []
+
+    alone = open_warehouse(warehouse.spark, warehouse.root + "-alone")
+    take(write_lines("before.jsonl", first_night()), into=alone)
+    take(path, into=alone)
+    found, expected = digest_of(warehouse), digest_of(alone)
+    assert {name: found[name] for name in ("dialogues", "quarantine", "runs")} == {
+        name: expected[name] for name in ("dialogues", "quarantine", "runs")
+    }
+
+
+def test_a_run_that_broke_leaves_its_row_and_the_next_one_finishes(take, write_lines, warehouse, monkeypatch) -> None:
+    from helpers import dicts
+
+    from l2a.ingest.intake import Intake
+    from l2a.tables.contracts import DIALOGUES, RUNS
+
+    path = write_lines("logs.jsonl", first_night())
+    write = Intake._write
+
+    def full_disk(*args: Any) -> None:
+        raise OSError("No space left on device\nat some place")
+
+    monkeypatch.setattr(Intake, "_write", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        take(path)
+    monkeypatch.setattr(Intake, "_write", write)
+    assert take(path).rows_new == 3
+    assert warehouse.read(DIALOGUES).count() == 3
+    assert {(row["status"], row["error"], row["rows_new"]) for row in dicts(warehouse, RUNS)} == {
+        ("failed", "No space left on device", None),
+        ("ok", None, 3),
+    }

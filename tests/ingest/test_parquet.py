@@ -1,0 +1,56 @@
+"""Parquet logs: typed columns, columns that only some files have, and the same checks as for JSON lines."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from helpers import dialogue, dicts
+
+
+def write(path: Path, rows: list[dict[str, Any]], schema: pa.Schema | None = None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+
+
+MESSAGE = pa.struct(
+    [("role", pa.string()), ("content", pa.string()), ("ts", pa.timestamp("us", tz="UTC")), ("extra", pa.int64())]
+)
+
+
+def test_typed_columns_missing_columns_and_files_that_do_not_fit_together(take, tmp_path, warehouse) -> None:
+    from l2a.tables.contracts import DIALOGUES, QUARANTINE
+
+    moment = dt.datetime(2026, 11, 21, 9, 30, tzinfo=dt.UTC)
+    typed = pa.schema(
+        [
+            ("session_id", pa.string()),
+            ("updated_at", pa.timestamp("us", tz="UTC")),
+            ("odd name.x", pa.int32()),
+            ("messages", pa.list_(MESSAGE)),
+        ]
+    )
+    words = [{"role": "user", "content": "你好", "ts": moment}, {"role": "assistant", "content": "?"}]
+    good = {"session_id": "typed", "updated_at": moment, "odd name.x": 1, "messages": words}
+    nobody = {**good, "session_id": None}
+    silent = {**good, "session_id": "silent", "messages": words[1:]}
+    write(tmp_path / "in/a.parquet", [good, nobody, silent], typed)
+    write(tmp_path / "in/b.parquet", [dialogue("plain", "a", domain="bank", updated_at="2026-11-21T00:00:00Z")])
+    write(tmp_path / "in/c.parquet", [{**dialogue("x", "a"), "session_id": 7}])
+
+    counts = take(str(tmp_path / "in"))
+    assert (counts.rows_in, counts.rows_new, counts.rows_quarantined) == (5, 2, 3)
+    plain, found = dicts(warehouse, DIALOGUES)
+    assert (plain["session_id"], plain["domain"], plain["updated_at"]) == ("plain", "bank", dt.datetime(2026, 11, 21))
+    assert found["updated_at"] == found["messages"][0]["ts"] == dt.datetime(2026, 11, 21, 9, 30)
+    assert [m["content"] for m in found["messages"]] == ["你好", "?"]
+    rejected = [(r["source"][-9:], r["position"], r["reason"].split(":")[0]) for r in dicts(warehouse, QUARANTINE)]
+    assert rejected == [
+        ("a.parquet", 2, "no session id"),
+        ("a.parquet", 3, "no user message"),
+        ("c.parquet", 1, "session id of the wrong type"),
+    ]
+    assert all('"messages"' in row["raw"] for row in dicts(warehouse, QUARANTINE))
