@@ -24,13 +24,15 @@ from l2a.judge.protocols import Dialogue, Question
 MIN_PAIRS = 20
 UNSEEN = 0.5
 """Share of turns whose own domain's attributes the grader may not use while it is calibrated."""
+NAMED = 0.0
+"""Share of items without a name while the weights are fitted."""
 NAMELESS = 0.7
-"""Share of items that are shown without a name: other extractors and people name things otherwise, and thresholds
-fitted on our own names alone would be far too high for theirs. Chosen on services that the benchmark fits on."""
+"""Share of items without a name while the thresholds are: other extractors and people name things otherwise, and
+thresholds fitted on our own names alone would be far too high for theirs. Chosen on what the benchmark fits on."""
 OWN_NAME = 0.15
 """Share of items under the name that the extractor gave; the rest go under the name of another wording."""
-CLOSE = 0.5
-"""`close` is this share of `direct`: there is no label for "closely related", only an order."""
+CLOSE = 1 / 3
+"""Share of true asks among the turns that get 0.5: nobody labels "closely related", so it means "one in three"."""
 
 
 @dataclass(frozen=True)
@@ -66,27 +68,41 @@ def calibrate(examples: Sequence[Example], encoder: Encoder, centres: Vectors, t
 
     With fewer than MIN_PAIRS pairs the defaults stay: there is nothing to fit on.
     """
-    pairs = _pairs(examples, turns, random.Random(seed))
+    chance = random.Random(seed)
+    pairs = _pairs(examples, turns, NAMED, chance)
     if len(pairs) < MIN_PAIRS:
         return Thresholds()
-    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped,unused-ignore]
-
-    found = encoder.encode([text for pair in pairs for text in pair.reading.texts()])
-    measured = [figures(p.reading.parts[:1], p.reading.items, found, centres[list(p.known)])[0] for p in pairs]
+    measured = _measured(pairs, encoder, centres)
     chosen = [m[list(p.right)] if p.right else m for p, m in zip(pairs, measured, strict=True)]
     labels = np.concatenate([np.full(len(rows), bool(p.right)) for p, rows in zip(pairs, chosen, strict=True)])
     weight = _item_weights(np.concatenate(chosen), labels)
-    best = np.array([(m @ np.array(weight[:FIGURES]) + weight[FIGURES]).max() for m in measured])
+    pairs = _pairs(examples, turns, NAMELESS, chance)
+    best = np.array(
+        [(m @ np.array(weight[:FIGURES]) + weight[FIGURES]).max() for m in _measured(pairs, encoder, centres)]
+    )
+    found = encoder.encode([text for pair in pairs for text in pair.reading.texts()])
     again = np.array([repetition(p.reading.parts[:1], p.reading.answered, found)[0] for p in pairs])
     truth = np.array([bool(p.right) for p in pairs])
-    second = LogisticRegression(C=10.0, max_iter=1000).fit(np.stack([best, again], axis=1), truth)
-    if second.coef_[0, 1] > 0:
-        again = np.zeros_like(again)
-        second.fit(np.stack([best, again], axis=1), truth)
-    turn = (*_rounded(second.coef_[0]), *_rounded(second.intercept_))
+    turn = _turn_weights(best, again, truth)
     probability = 1.0 / (1.0 + np.exp(-(turn[0] * best + turn[1] * again + turn[2])))
     direct = best_threshold(probability, truth)
-    return Thresholds(weight, turn, direct, round(direct * CLOSE, 4))
+    return Thresholds(weight, turn, direct, close_threshold(probability, truth, direct))
+
+
+def _measured(pairs: Sequence[_Pair], encoder: Encoder, centres: Vectors) -> list[NDArray[np.float64]]:
+    """The figures of each pair's question with each of its items, shape (items, FIGURES)."""
+    found = encoder.encode([text for pair in pairs for text in pair.reading.texts()])
+    return [figures(p.reading.parts[:1], p.reading.items, found, centres[list(p.known)])[0] for p in pairs]
+
+
+def _turn_weights(best: NDArray[np.float64], again: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, ...]:
+    """Weights of the best item's score and of repetition, and a bias; repetition never speaks for a question."""
+    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped,unused-ignore]
+
+    model = LogisticRegression(C=10.0, max_iter=1000).fit(np.stack([best, again], axis=1), truth)
+    if model.coef_[0, 1] > 0:
+        model.fit(np.stack([best, np.zeros_like(again)], axis=1), truth)
+    return (*_rounded(model.coef_[0]), *_rounded(model.intercept_))
 
 
 def _item_weights(rows: NDArray[np.float64], labels: NDArray[np.bool_]) -> tuple[float, ...]:
@@ -106,7 +122,7 @@ def _rounded(values: NDArray[np.float64]) -> tuple[float, ...]:
     return tuple(round(float(value), 4) for value in values)
 
 
-def _pairs(examples: Sequence[Example], turns: int, chance: random.Random) -> list[_Pair]:
+def _pairs(examples: Sequence[Example], turns: int, nameless: float, chance: random.Random) -> list[_Pair]:
     wordings: dict[int, list[tuple[int, str]]] = {}
     domains: dict[str | None, set[int]] = {}
     for i, example in enumerate(examples):
@@ -116,7 +132,7 @@ def _pairs(examples: Sequence[Example], turns: int, chance: random.Random) -> li
     turns_of = [(i, k) for i, example in enumerate(examples) for k in range(len(example.asked))]
     found: list[_Pair] = []
     for i, k in sorted(chance.sample(turns_of, min(turns, len(turns_of)))):
-        made = _turn(examples[i], i, k, wordings, domains, chance)
+        made = _turn(examples[i], i, k, wordings, domains, nameless, chance)
         found += made if len(made) == 2 else []
     return found
 
@@ -127,6 +143,7 @@ def _turn(
     k: int,
     wordings: Mapping[int, Sequence[tuple[int, str]]],
     domains: Mapping[str | None, set[int]],
+    nameless: float,
     chance: random.Random,
 ) -> list[_Pair]:
     """The positive and the negative of one turn; fewer where one cannot be had."""
@@ -147,9 +164,9 @@ def _turn(
         """The fact under its name, under that of another wording, or without: others name things otherwise."""
         known = [asked.attribute for asked in example.asked if asked.place == fact.message_index]
         draw = chance.random()
-        if draw < NAMELESS:
+        if draw < nameless:
             return fact.value
-        if not known or draw < NAMELESS + OWN_NAME:
+        if not known or draw < nameless + OWN_NAME:
             return str(fact)
         return f"{name_question(chance.choice(wordings[known[0]])[1])}: {fact.value}"
 
@@ -180,3 +197,12 @@ def best_threshold(scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> fl
     chance = (predicted * positives + (n - predicted) * (n - positives)) / n**2
     kappa = (agree - chance) / np.maximum(1 - chance, 1e-9)
     return round(float(scores[order][int(kappa.argmax())]), 4)
+
+
+def close_threshold(scores: NDArray[np.float64], labels: NDArray[np.bool_], direct: float) -> float:
+    """The lowest threshold below `direct` with at least CLOSE of true labels from it up to `direct`, else `direct`."""
+    below = np.argsort(-scores, kind="stable")
+    below = below[scores[below] < direct]
+    share = np.cumsum(labels[below]) / np.arange(1, len(below) + 1)
+    good = np.flatnonzero((share >= CLOSE) & (np.arange(len(below)) >= MIN_PAIRS))
+    return round(float(scores[below[good[-1]]]), 4) if len(good) else direct
