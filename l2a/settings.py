@@ -66,8 +66,8 @@ class IngestSettings(Section):
         le=120 * 1024 * 1024,
         description="A longer input line is quarantined unparsed (bytes).",
     )
-    quarantine_raw_bytes: int = Field(
-        default=64 * 1024, ge=0, description="How much of a rejected line is kept (characters)."
+    quarantine_raw_characters: int = Field(
+        default=64 * 1024, ge=0, description="So much of a rejected line is kept (characters)."
     )
     split_shares: tuple[int, int, int] = Field(default=(8, 1, 1), description="Shares of train, dev and eval.")
     null_outcome_is_success: bool = Field(

@@ -107,7 +107,9 @@ class Intake:
         raw = F.when(F.col("reason") == parse.MALFORMED, F.col("value")).when(
             F.col("reason").isNotNull() | F.lit(self.mapping.kind == "event"),
             F.substr(
-                F.coalesce(F.make_valid_utf8("value"), F.to_json("row")), F.lit(1), F.lit(limits.quarantine_raw_bytes)
+                F.coalesce(F.make_valid_utf8("value"), F.to_json("row")),
+                F.lit(1),
+                F.lit(limits.quarantine_raw_characters),
             ),
         )
         parsed = parsed.withColumns({"raw": raw, "landed": _landed(), "known_split": F.lit(None).cast("string")})
@@ -133,7 +135,7 @@ class Intake:
         why = F.udf(diagnose.diagnose, "string", useArrow=True)
         malformed = rejected.where(F.col("reason") == parse.MALFORMED).withColumn("reason", why("raw"))
         told = rejected.where(F.col("reason") != parse.MALFORMED).unionByName(malformed)
-        raw = F.rtrim(F.substr("raw", F.lit(1), F.lit(self.settings.quarantine_raw_bytes)), F.lit("\r"))
+        raw = F.rtrim(F.substr("raw", F.lit(1), F.lit(self.settings.quarantine_raw_characters)), F.lit("\r"))
         rows = files.with_position(told, blocks).withColumns({"raw": raw, "ingested_at": F.lit(self.now)})
         # A line of a file is read once in a run, so that source and position are unique.
         if self.read_before:

@@ -1,0 +1,147 @@
+"""A table keeps its contract, or the write is refused and nothing of it is there; old tables are upgraded."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from l2a.errors import ContractBroken, TableIncompatible, TableMissing
+from l2a.tables.contract import Column, Contract, Invariant
+
+THINGS = Contract(
+    name="things",
+    grain="One row per thing.",
+    key=("session_id", "number"),
+    columns=(
+        Column("session_id", "string", "whose"),
+        Column("number", "int", "which"),
+        Column("word", "string", "what it says"),
+        Column("size", "double", "how large", nullable=True),
+        Column("seen_at", "string", "when", nullable=True, volatile=True),
+    ),
+    invariants=(Invariant("size_positive", "size > 0", "a size is positive"),),
+    tracks_changes=True,
+)
+
+
+def table(warehouse: Any, *rows: tuple[Any, ...]) -> Any:
+    full = [(*row, None, None)[:5] for row in rows]
+    return warehouse.spark.createDataFrame(
+        full, "session_id string, number int, word string, size double, seen_at string"
+    )
+
+
+def held(warehouse: Any, contract: Contract = THINGS) -> list[tuple[Any, ...]]:
+    return sorted(tuple(row)[:4] for row in warehouse.read(contract).collect())
+
+
+BROKEN = {
+    "key twice": ([("s", 3, "a"), ("s", 3, "b")], r"things: 2 rows have the key session_id = 's', number = 3"),
+    "invariant": ([("s", 3, "a", -1.0)], r"things: a row breaks 'a size is positive' \(size > 0\). Nothing was"),
+    "null": ([("s", 3, None)], "things: a row has null in a column that must hold a value"),
+}
+
+
+def test_rows_that_would_break_the_contract_leave_the_table_as_it_was(warehouse) -> None:
+    warehouse.upsert(THINGS, table(warehouse, ("s", 1, "a", 1.0), ("s", 2, "b")))
+    version, before = warehouse.version(THINGS), held(warehouse)
+    for rows, sentence in BROKEN.values():
+        for write in (warehouse.upsert, warehouse.replace):
+            with pytest.raises(ContractBroken, match=sentence):
+                write(THINGS, table(warehouse, ("s", 1, "changed"), *rows))
+    for kind in ("invariant", "null"):
+        with pytest.raises(ContractBroken, match=BROKEN[kind][1]):
+            warehouse.append_once(THINGS, table(warehouse, *BROKEN[kind][0]), "a name")
+    assert (warehouse.version(THINGS), held(warehouse)) == (version, before)
+
+
+def test_what_is_written_twice_is_there_once(warehouse) -> None:
+    first = [("s", 1, "a", 1.0, "monday"), ("s", 2, "b"), ("t", 1, "c")]
+    warehouse.upsert(THINGS, table(warehouse, *first))
+    warehouse.upsert(THINGS, table(warehouse, ("s", 1, "a", 1.0, "tuesday")))  # differs in a volatile column only
+    assert {row["seen_at"] for row in warehouse.read(THINGS).collect()} == {"monday", None}
+    warehouse.upsert(THINGS, table(warehouse, ("s", 2, "z"), ("t", 1, "d")), only_if="s.word < 'x'")
+    assert held(warehouse) == [("s", 1, "a", 1.0), ("s", 2, "b", None), ("t", 1, "d", None)]
+
+    only_s = warehouse.spark.createDataFrame([("s",)], "session_id string")
+    warehouse.replace(THINGS, table(warehouse, ("s", 2, "b")), scope=only_s)
+    assert held(warehouse) == [("s", 2, "b", None), ("t", 1, "d", None)]
+    warehouse.replace(THINGS, table(warehouse, ("s", 5, "e")), scope=only_s, within="word <> 'b'")
+    assert held(warehouse) == [("s", 2, "b", None), ("s", 5, "e", None), ("t", 1, "d", None)]
+
+    for _ in range(2):
+        warehouse.append_once(THINGS, table(warehouse, ("u", 1, "f")), "run-1")
+    warehouse.append_once(THINGS, table(warehouse, ("u", 2, "g")), "run-2")
+    assert [row[:2] for row in held(warehouse)][-2:] == [("u", 1), ("u", 2)]
+
+
+def test_a_table_of_an_older_l2a_gets_the_columns_that_it_lacks(warehouse) -> None:
+    from helpers import open_warehouse
+
+    warehouse.upsert(THINGS, table(warehouse, ("s", 1, "a")))
+    grown = dataclasses.replace(THINGS, columns=(*THINGS.columns, Column("colour", "string", "which colour", True)))
+    newer = open_warehouse(warehouse.spark, warehouse.root)
+    assert [row["colour"] for row in newer.read(grown).collect()] == [None]
+    rows = table(warehouse, ("s", 2, "b")).selectExpr("*", "'red' AS colour")
+    newer.upsert(grown, rows)
+    assert {row["colour"] for row in newer.read(grown).collect()} == {None, "red"}
+    assert len(held(open_warehouse(warehouse.spark, warehouse.root))) == 2
+
+
+def test_tables_that_must_not_be_misread_are_refused_in_a_sentence(warehouse) -> None:
+    from helpers import open_warehouse
+
+    def again() -> Any:
+        return open_warehouse(warehouse.spark, warehouse.root)
+
+    with pytest.raises(TableMissing, match="has no table things yet"):
+        warehouse.read(THINGS)
+    warehouse.upsert(THINGS, table(warehouse, ("s", 1, "a")))
+    columns = tuple(Column(c.name, "bigint" if c.name == "number" else c.type, c.meaning) for c in THINGS.columns)
+    refused = {
+        "column number is int, this l2a needs bigint": dataclasses.replace(THINGS, columns=columns),
+        "written by an older l2a": dataclasses.replace(THINGS, version=2),
+        "written by a newer l2a": dataclasses.replace(THINGS, version=0),
+    }
+    for sentence, contract in refused.items():
+        with pytest.raises(TableIncompatible, match=sentence):
+            again().read(contract)
+    foreign = dataclasses.replace(THINGS, name="foreign")
+    table(warehouse, ("s", 1, "a")).write.format("delta").save(warehouse.path("foreign"))
+    with pytest.raises(TableIncompatible, match="is a Delta table that l2a did not make"):
+        again().upsert(foreign, table(warehouse, ("s", 1, "a")))
+
+
+def test_what_changed_is_known_while_the_history_lasts_and_all_is_taken_after_it(warehouse) -> None:
+    warehouse.upsert(THINGS, table(warehouse, ("s", 1, "a"), ("t", 1, "a")))
+    first = warehouse.version(THINGS)
+    warehouse.upsert(THINGS, table(warehouse, ("s", 1, "changed")))
+    warehouse.upsert(THINGS, table(warehouse, ("u", 1, "new")))
+    last = warehouse.version(THINGS)
+
+    def changed(since: int) -> set[str] | None:
+        found = warehouse.changed(THINGS, since)
+        return None if found is None else {row["session_id"] for row in found.collect()}
+
+    assert changed(-1) is None
+    assert changed(first) == {"s", "u"}
+    assert changed(last) == set()
+    assert changed(last + 5) is None  # of a table that was there before this one
+
+    feed = Path(warehouse.path("things")) / "_change_data"
+    shutil.rmtree(feed)
+    warehouse.spark.catalog.clearCache()
+    assert changed(first) is None
+
+    from deltalake import DeltaTable
+
+    DeltaTable(warehouse.path("things")).create_checkpoint()
+    for version in range(last):
+        (Path(warehouse.path("things")) / "_delta_log" / f"{version:020}.json").unlink()
+    warehouse.spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+    assert changed(0) is None
+    assert len(held(warehouse)) == 3

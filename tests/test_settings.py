@@ -1,0 +1,86 @@
+"""Where a setting comes from, and what is said about one that is wrong."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from l2a.errors import UsageError
+from l2a.options import settings_of
+from l2a.settings import example, load
+
+EXAMPLE = Path(__file__).parents[1] / "l2a.toml.example"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No environment and no file of this machine."""
+    import os
+
+    for name in [name for name in os.environ if name.startswith("L2A_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_an_option_wins_over_the_environment_over_the_file_over_the_default(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert load().warehouse == "./warehouse"
+    (tmp_path / "l2a.toml").write_text('warehouse = "file"\n[ingest]\nmax_message_bytes = 7\nmax_line_bytes = 9\n')
+    assert load().warehouse == "file"
+    (tmp_path / "other.toml").write_text('warehouse = "other"')
+    monkeypatch.setenv("L2A_CONFIG", str(tmp_path / "other.toml"))
+    assert load().warehouse == "other"
+    assert load(tmp_path / "l2a.toml").warehouse == "file"
+    monkeypatch.delenv("L2A_CONFIG")
+    monkeypatch.setenv("L2A_WAREHOUSE", "environment")
+    monkeypatch.setenv("L2A_INGEST__MAX_MESSAGE_BYTES", "8")
+    assert load().warehouse == "environment"
+    # A section is put together from all of its sources.
+    assert (load().ingest.max_message_bytes, load().ingest.max_line_bytes) == (8, 9)
+    assert settings_of(None, "option").warehouse == "option"
+    assert settings_of(None, None, ingest={"max_message_bytes": None}).ingest.max_message_bytes == 8
+    assert settings_of(None, None, ingest={"max_message_bytes": 5}).ingest.max_message_bytes == 5
+
+
+WRONG = {
+    'warehose = "x"': r"warehose: Extra inputs are not permitted",
+    "[ingest]\nmax_mesage_bytes = 1": r"ingest\.max_mesage_bytes: Extra inputs are not permitted",
+    "[ingest]\nmax_message_bytes = 0": r"ingest\.max_message_bytes: Input should be greater than or equal to 1",
+    "[ingest]\nsplit_shares = [0, 0, 0]": r"ingest: .*split_shares needs three numbers",
+    "max_failed_share = 1.5": r"max_failed_share: Input should be less than or equal to 1",
+    "[spark]\nshuffle_partitions = 'many'": r"spark\.shuffle_partitions: Input should be a valid integer",
+    "[llm]\nendpoint = 'x'": r"llm\.endpoint: Extra inputs are not permitted",
+    "warehouse = ": r"l2a\.toml is not TOML: ",
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_a_wrong_setting_is_named(text: str, tmp_path: Path) -> None:
+    (tmp_path / "l2a.toml").write_text(text)
+    with pytest.raises(UsageError, match=WRONG[text]) as raised:
+        load()
+    assert raised.value.exit_code == 2
+
+
+def test_a_mistyped_variable_of_a_section_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("L2A_SPARK__MASTR", "local[1]")
+    with pytest.raises(UsageError, match=r"spark\.mastr: Extra inputs are not permitted"):
+        load()
+
+
+def test_a_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match=r"there is no settings file gone\.toml"):
+        load("gone.toml")
+    monkeypatch.setenv("L2A_CONFIG", "gone too.toml")
+    with pytest.raises(UsageError, match=r"there is no settings file gone too\.toml"):
+        load()
+
+
+def test_the_example_is_up_to_date_and_says_the_defaults(tmp_path: Path) -> None:
+    assert EXAMPLE.read_text(encoding="utf-8") == example(), "python -m l2a.settings > l2a.toml.example"
+    tomllib.loads(example())
+    (tmp_path / "example.toml").write_text(example(), encoding="utf-8")
+    assert load(tmp_path / "example.toml") == load()
