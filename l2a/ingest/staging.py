@@ -45,4 +45,3 @@ def left_behind(spark: SparkSession, root: str) -> list[str]:
 
 def _folder(root: str) -> str:
     return f"{root}/_staging"
-
