@@ -24,15 +24,14 @@ from l2a.judge.protocols import Dialogue, Question
 MIN_PAIRS = 20
 UNSEEN = 0.5
 """Share of turns whose own domain's attributes the grader may not use while it is calibrated."""
-NAMED = 0.0
-"""Share of items without a name while the weights are fitted."""
 NAMELESS = 0.7
-"""Share of items without a name while the thresholds are: other extractors and people name things otherwise, and
+"""Share of items that are shown without a name: other extractors and people name things otherwise, and
 thresholds fitted on our own names alone would be far too high for theirs. Chosen on what the benchmark fits on."""
 OWN_NAME = 0.15
 """Share of items under the name that the extractor gave; the rest go under the name of another wording."""
-CLOSE = 1 / 3
-"""Share of true asks among the turns that get 0.5: nobody labels "closely related", so it means "one in three"."""
+CLOSE = 0.1
+"""Share of the negatives that may score 0.5 or more. Where `direct` lets more of them pass, there is no band for 0.5:
+nobody labels "closely related", and a generous band pays for questions that ask for nothing."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +68,14 @@ def calibrate(examples: Sequence[Example], encoder: Encoder, centres: Vectors, t
     With fewer than MIN_PAIRS pairs the defaults stay: there is nothing to fit on.
     """
     chance = random.Random(seed)
-    pairs = _pairs(examples, turns, NAMED, chance)
+    pairs = _pairs(examples, turns, chance)
     if len(pairs) < MIN_PAIRS:
         return Thresholds()
     measured = _measured(pairs, encoder, centres)
     chosen = [m[list(p.right)] if p.right else m for p, m in zip(pairs, measured, strict=True)]
     labels = np.concatenate([np.full(len(rows), bool(p.right)) for p, rows in zip(pairs, chosen, strict=True)])
     weight = _item_weights(np.concatenate(chosen), labels)
-    pairs = _pairs(examples, turns, NAMELESS, chance)
+    pairs = _pairs(examples, turns, chance)
     best = np.array(
         [(m @ np.array(weight[:FIGURES]) + weight[FIGURES]).max() for m in _measured(pairs, encoder, centres)]
     )
@@ -86,7 +85,8 @@ def calibrate(examples: Sequence[Example], encoder: Encoder, centres: Vectors, t
     turn = _turn_weights(best, again, truth)
     probability = 1.0 / (1.0 + np.exp(-(turn[0] * best + turn[1] * again + turn[2])))
     direct = best_threshold(probability, truth)
-    return Thresholds(weight, turn, direct, close_threshold(probability, truth, direct))
+    close = round(float(np.quantile(probability[~truth], 1 - CLOSE)), 4)
+    return Thresholds(weight, turn, direct, min(direct, close))
 
 
 def _measured(pairs: Sequence[_Pair], encoder: Encoder, centres: Vectors) -> list[NDArray[np.float64]]:
@@ -122,7 +122,7 @@ def _rounded(values: NDArray[np.float64]) -> tuple[float, ...]:
     return tuple(round(float(value), 4) for value in values)
 
 
-def _pairs(examples: Sequence[Example], turns: int, nameless: float, chance: random.Random) -> list[_Pair]:
+def _pairs(examples: Sequence[Example], turns: int, chance: random.Random) -> list[_Pair]:
     wordings: dict[int, list[tuple[int, str]]] = {}
     domains: dict[str | None, set[int]] = {}
     for i, example in enumerate(examples):
@@ -132,7 +132,7 @@ def _pairs(examples: Sequence[Example], turns: int, nameless: float, chance: ran
     turns_of = [(i, k) for i, example in enumerate(examples) for k in range(len(example.asked))]
     found: list[_Pair] = []
     for i, k in sorted(chance.sample(turns_of, min(turns, len(turns_of)))):
-        made = _turn(examples[i], i, k, wordings, domains, nameless, chance)
+        made = _turn(examples[i], i, k, wordings, domains, chance)
         found += made if len(made) == 2 else []
     return found
 
@@ -143,7 +143,6 @@ def _turn(
     k: int,
     wordings: Mapping[int, Sequence[tuple[int, str]]],
     domains: Mapping[str | None, set[int]],
-    nameless: float,
     chance: random.Random,
 ) -> list[_Pair]:
     """The positive and the negative of one turn; fewer where one cannot be had."""
@@ -164,9 +163,9 @@ def _turn(
         """The fact under its name, under that of another wording, or without: others name things otherwise."""
         known = [asked.attribute for asked in example.asked if asked.place == fact.message_index]
         draw = chance.random()
-        if draw < nameless:
+        if draw < NAMELESS:
             return fact.value
-        if not known or draw < nameless + OWN_NAME:
+        if not known or draw < NAMELESS + OWN_NAME:
             return str(fact)
         return f"{name_question(chance.choice(wordings[known[0]])[1])}: {fact.value}"
 
@@ -197,12 +196,3 @@ def best_threshold(scores: NDArray[np.float64], labels: NDArray[np.bool_]) -> fl
     chance = (predicted * positives + (n - predicted) * (n - positives)) / n**2
     kappa = (agree - chance) / np.maximum(1 - chance, 1e-9)
     return round(float(scores[order][int(kappa.argmax())]), 4)
-
-
-def close_threshold(scores: NDArray[np.float64], labels: NDArray[np.bool_], direct: float) -> float:
-    """The lowest threshold below `direct` with at least CLOSE of true labels from it up to `direct`, else `direct`."""
-    below = np.argsort(-scores, kind="stable")
-    below = below[scores[below] < direct]
-    share = np.cumsum(labels[below]) / np.arange(1, len(below) + 1)
-    good = np.flatnonzero((share >= CLOSE) & (np.arange(len(below)) >= MIN_PAIRS))
-    return round(float(scores[below[good[-1]]]), 4) if len(good) else direct
