@@ -8,6 +8,7 @@ Nothing is written that would break a contract.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from typing import cast
 
@@ -39,7 +40,8 @@ class Warehouse:
 
     def __init__(self, spark: SparkSession, root: str) -> None:
         self.spark = spark
-        self.root = root.rstrip("/") or "/"
+        # Delta takes a relative path for a table's name.
+        self.root = (root if "://" in root else os.path.abspath(root)).rstrip("/") or "/"
         self._checked: set[str] = set()
 
     def path(self, name: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import open_warehouse
 
 from l2a.errors import ContractBroken, TableIncompatible, TableMissing
 from l2a.tables.contract import Column, Contract, Invariant
@@ -145,3 +146,9 @@ def test_what_changed_is_known_while_the_history_lasts_and_all_is_taken_after_it
     warehouse.spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
     assert changed(0) is None
     assert len(held(warehouse)) == 3
+
+
+def test_a_relative_path_is_a_warehouse(spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    open_warehouse(spark, "some/warehouse").ensure(THINGS)
+    assert (tmp_path / "some" / "warehouse" / "things" / "_delta_log").is_dir()
