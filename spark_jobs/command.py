@@ -20,7 +20,12 @@ def open_warehouse(settings: Settings) -> Warehouse:
 
 def start(config: str | None, warehouse: str | None, **options: Any) -> tuple[Settings, Warehouse]:
     """Settings with the command's options on top, and the warehouse that they name."""
+    from spark_jobs import session
+
     settings = settings_of(config, warehouse, **options)
+    theirs, context = session.active(), click.get_current_context(silent=True)
+    if theirs is not None and context is not None:
+        context.call_on_close(lambda: session.make_active(theirs))
     return settings, open_warehouse(settings)
 
 

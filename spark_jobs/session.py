@@ -46,12 +46,25 @@ def get(settings: SparkSettings) -> SparkSession:
     """
     # It prints a page of JSON for every exception that l2a is about to say in a sentence.
     logging.getLogger("DataFrameQueryContextLogger").setLevel(logging.CRITICAL)
-    existing = SparkSession.getActiveSession() or _instantiated()
+    existing = active() or _instantiated()
     if existing is not None:
         return _beside(existing)
     if "PYSPARK_GATEWAY_PORT" in os.environ:
         return _beside(_submitted())
     return _local(settings)
+
+
+def active() -> SparkSession | None:
+    """The session that this thread's other code uses, if there is one."""
+    return SparkSession.getActiveSession()
+
+
+def make_active(session: SparkSession) -> None:
+    """Gives a thread back the session that it used before: working with a session makes it the active one."""
+    jvm = session.sparkContext._jvm
+    if jvm is not None and session.sparkContext._jsc is not None:
+        SparkSession._activeSession = session
+        jvm.SparkSession.setActiveSession(session._jsparkSession)
 
 
 def _instantiated() -> SparkSession | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,19 @@ import pytest
 
 from l2a.errors import EnvironmentProblem, UsageError
 from l2a.settings import SparkSettings
+from l2a.tables import jars
 
 
 def configuration(session: Any) -> dict[str, str]:
     return {row["key"]: row["value"] for row in session.sql("SET").collect()}
 
 
-def test_inside_an_existing_session_nothing_global_changes(spark) -> None:
+def test_inside_an_existing_session_nothing_global_changes(spark, tmp_path: Path) -> None:
+    from click.testing import CliRunner
     from pyspark.sql import SparkSession
 
-    from spark_jobs import session
+    from spark_jobs.session import get, make_active
+    from spark_jobs.slice import command
 
     theirs = spark.newSession()
     theirs.conf.set("spark.sql.session.timeZone", "Asia/Tokyo")
@@ -26,18 +30,24 @@ def test_inside_an_existing_session_nothing_global_changes(spark) -> None:
     theirs.conf.set("spark.sql.shuffle.partitions", "77")
     theirs.createDataFrame([(1,)], "n int").createOrReplaceTempView("their_view")
     before, context = configuration(theirs), dict(theirs.sparkContext.getConf().getAll())
-    active = SparkSession.getActiveSession()
+    try:
+        ran = CliRunner().invoke(command, ["--warehouse", str(tmp_path / "empty")])
+        assert (ran.exit_code, "has no table dialogues yet: run `l2a ingest` first" in ran.output) == (1, True)
+        active = SparkSession.getActiveSession()
+        assert active is not None
+        assert active._jsparkSession.equals(theirs._jsparkSession)
+        assert configuration(theirs) == before
 
-    ours = session.get(SparkSettings(master="local[7]", shuffle_partitions=3))
-    assert ours.conf.get("spark.sql.session.timeZone") == "UTC"
-    ours.createDataFrame([(1,)], "n int").createOrReplaceTempView("our_view")
-
-    assert configuration(theirs) == before
-    assert dict(theirs.sparkContext.getConf().getAll()) == context
-    assert ours.sparkContext is theirs.sparkContext
-    assert SparkSession.getActiveSession() is active
-    assert [table.name for table in theirs.catalog.listTables()] == ["their_view"]
-    assert [table.name for table in ours.catalog.listTables()] == ["our_view"]
+        ours = get(SparkSettings(master="local[7]", shuffle_partitions=3))
+        assert ours.conf.get("spark.sql.session.timeZone") == "UTC"
+        ours.createDataFrame([(1,)], "n int").createOrReplaceTempView("our_view")
+        assert configuration(theirs) == before
+        assert dict(theirs.sparkContext.getConf().getAll()) == context
+        assert ours.sparkContext is theirs.sparkContext
+        assert [table.name for table in theirs.catalog.listTables()] == ["their_view"]
+        assert [table.name for table in ours.catalog.listTables()] == ["our_view"]
+    finally:
+        make_active(spark)
 
 
 def test_a_session_without_delta_is_refused_with_what_to_add(spark, monkeypatch) -> None:
@@ -49,28 +59,24 @@ def test_a_session_without_delta_is_refused_with_what_to_add(spark, monkeypatch)
 
 
 def test_a_folder_of_jars_is_used_or_said_to_hold_none(tmp_path: Path) -> None:
-    from spark_jobs.session import _jars
-
     with pytest.raises(UsageError, match=r"setting spark\.jars: the folder .* holds no delta-spark jar"):
-        _jars(SparkSettings(jars=str(tmp_path)))
+        jars.configuration(SparkSettings(jars=str(tmp_path)))
     for name in ("delta-spark_4.2_2.13-4.4.0.jar", "delta-storage-4.4.0.jar"):
         (tmp_path / name).touch()
-    found = _jars(SparkSettings(jars=str(tmp_path)))
+    found = jars.configuration(SparkSettings(jars=str(tmp_path)))
     assert found == {"spark.jars": f"{tmp_path}/delta-spark_4.2_2.13-4.4.0.jar,{tmp_path}/delta-storage-4.4.0.jar"}
 
 
 def test_jars_are_asked_of_maven_once_and_again_when_they_are_gone(tmp_path: Path, monkeypatch) -> None:
-    from spark_jobs import session
-
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert "spark.jars.packages" in session._jars(SparkSettings())
+    assert "spark.jars.packages" in jars.configuration(SparkSettings())
     jar = tmp_path / "delta.jar"
     jar.touch()
-    session.jar_memory().parent.mkdir(parents=True)
-    session.jar_memory().write_text(str(jar))
-    assert session._jars(SparkSettings()) == {"spark.jars": str(jar)}
+    jars.remember(f"file://{jar}")
+    assert jars.configuration(SparkSettings()) == {"spark.jars": str(jar)}
+    assert "spark.jars.packages" in jars.configuration(SparkSettings(ivy="/elsewhere"))
     jar.unlink()
-    assert "spark.jars.packages" in session._jars(SparkSettings())
+    assert "spark.jars.packages" in jars.configuration(SparkSettings())
 
 
 STARTS = {
@@ -85,8 +91,6 @@ STARTS = {
 
 @pytest.mark.parametrize("log", STARTS)
 def test_a_start_that_failed_is_explained(log: str, tmp_path: Path) -> None:
-    import re
-
     from spark_jobs.session import _why_not
 
     (tmp_path / "spark.log").write_text(f"some words before\n{log}\n")

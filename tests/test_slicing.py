@@ -33,17 +33,18 @@ def slicer(roles: tuple[str, ...]) -> list[Turn]:
 @pytest.fixture(scope="module")
 def sliced(spark: Any) -> Any:
     """Slices many role sequences at once: a list of turns for each."""
-    from pyspark.sql import functions as F
-
-    from l2a.dialogue.slicing import decision_points
+    from l2a.dialogue.slicing import with_decision_points
 
     def call(sequences: list[tuple[str, ...]]) -> list[list[Turn]]:
         table = spark.createDataFrame(
             [(i, [(role, 'user: "x"') for role in roles]) for i, roles in enumerate(sequences)],
             "i int, messages array<struct<role:string,content:string>>",
         )
-        found = table.select("i", decision_points(F.col("messages")).alias("points")).orderBy("i").collect()
-        return [[tuple(point) for point in row["points"]] for row in found]
+        points = with_decision_points(table).select("i", "turn", "is_final", "context_end", "utterance_end")
+        turns: list[list[Turn]] = [[] for _ in sequences]
+        for i, *point in sorted(points.collect()):
+            turns[i].append(tuple(point))
+        return turns
 
     return call
 
