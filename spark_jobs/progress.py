@@ -27,7 +27,7 @@ def shown(spark: SparkSession, name: str) -> Iterator[None]:
                 infos = [info for stage in tracker.getActiveStageIds() if (info := tracker.getStageInfo(stage))]
                 if infos:
                     finished = sum(info.numCompletedTasks for info in infos)
-                    line.update(finished, sum(info.numTasks for info in infos))
+                    line.update(finished, sum(info.numTasks for info in infos), "Spark tasks")
 
         thread = threading.Thread(target=watch, daemon=True)
         thread.start()

@@ -13,6 +13,7 @@ from l2a.mapping import load
 from l2a.metrics.table import show
 from l2a.options import Command, common
 from l2a.progress import say
+from l2a.settings import Settings
 from spark_jobs.command import max_failed_share as max_failed_share_option
 from spark_jobs.command import start
 from spark_jobs.evaluate import evaluate
@@ -22,13 +23,19 @@ from spark_jobs.ingest import ingest
 from spark_jobs.rollout import rollout
 from spark_jobs.slice import slice_dialogues
 
-NEXT = """
-Where to look next:
-  l2a sql "SELECT * FROM metric_table"            the same table, for queries
-  l2a sql "SELECT * FROM quarantine_reasons"      lines that were rejected, and why
-  l2a sql "SELECT * FROM drop_reasons"            turns that were left out, and why
-  l2a status                                      what ran, what waits
-"""
+LOOKS = {
+    'sql "SELECT * FROM metric_table"': "the same table, for queries",
+    'sql "SELECT * FROM quarantine_reasons"': "lines that were rejected, and why",
+    'sql "SELECT * FROM drop_reasons"': "turns that were left out, and why",
+    "status": "what ran, what waits",
+}
+
+
+def _where_next(warehouse: str) -> str:
+    """What to type to look at the tables; names the warehouse where it is not the default one."""
+    there = "" if warehouse == Settings.model_fields["warehouse"].default else f" --warehouse {warehouse}"
+    lines = [f"  {f'l2a {look}{there}':<75} {shows}" for look, shows in LOOKS.items()]
+    return "\n".join(["", "Where to look next:", *lines])
 
 
 @click.command(cls=Command)
@@ -64,7 +71,7 @@ def command(
         rollout(tables, condition, samples=settings.evaluate.samples, max_failed_share=allowed)
     grade(tables, settings.judge, max_failed_share=allowed)
     show(row.asDict() for row in evaluate(tables, settings.judge, settings.evaluate))
-    say(NEXT.rstrip())
+    say(_where_next(settings.warehouse))
     if too_many is not None:
         raise too_many
 
