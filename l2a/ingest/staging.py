@@ -11,6 +11,7 @@ from collections.abc import Callable
 from delta import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
+from l2a.tables.conflicts import CONFLICTS
 from l2a.tables.hadoop import file_system
 
 
@@ -26,7 +27,12 @@ class Staging:
         path = f"{self.path}/{name}"
         if not DeltaTable.isDeltaTable(self.spark, path):
             write = compute().write.format("delta").mode("append").option("delta.dataSkippingNumIndexedCols", "0")
-            write.option("txnAppId", self.path).option("txnVersion", "1").save(path)
+            try:
+                write.option("txnAppId", self.path).option("txnVersion", "1").save(path)
+            except CONFLICTS:
+                # Another attempt made the table while this one computed: what it stored counts.
+                if not DeltaTable.isDeltaTable(self.spark, path):
+                    raise
         return self.spark.read.format("delta").load(path)
 
     def delete(self) -> None:

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import cast
 
 from delta import DeltaTable
-from delta.exceptions import DeltaConcurrentModificationException
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -22,6 +21,7 @@ from pyspark.sql import types as T
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from l2a.errors import ContractBroken, TableIncompatible, TableMissing, UsageError
+from l2a.tables.conflicts import CONFLICTS
 from l2a.tables.contract import Contract
 
 VERSION_PROPERTY = "l2a.contract.version"
@@ -208,6 +208,8 @@ class Warehouse:
         try:
             builder.execute()
         except PySparkException as error:
+            if isinstance(error, CONFLICTS) and self.exists(contract):
+                return  # another process made it at the same moment
             raise UsageError(f"cannot create {self.path(contract.name)}: {_first_line(error)}") from error
 
     def _add_column(self, contract: Contract, field: T.StructField) -> None:
@@ -251,7 +253,7 @@ class Warehouse:
     def _commit(self, contract: Contract, write: Callable[[], None]) -> None:
         """Runs a write again when another writer was faster, and says which promise a refused one would break."""
         again = retry(
-            retry=retry_if_exception_type(DeltaConcurrentModificationException),
+            retry=retry_if_exception_type(CONFLICTS),
             stop=stop_after_attempt(8),
             wait=wait_random_exponential(max=20),
             reraise=True,

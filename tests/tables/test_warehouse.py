@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,25 @@ def test_what_is_written_twice_is_there_once(warehouse) -> None:
         warehouse.append_once(THINGS, table(warehouse, ("u", 1, "f")), "run-1")
     warehouse.append_once(THINGS, table(warehouse, ("u", 2, "g")), "run-2")
     assert [row[:2] for row in held(warehouse)][-2:] == [("u", 1), ("u", 2)]
+
+
+def test_writers_that_meet_all_get_their_rows_in(warehouse) -> None:
+    warehouse.upsert(THINGS, table(warehouse, ("s", 0, "start")))
+    failures: list[BaseException] = []
+
+    def write(number: int) -> None:
+        try:
+            warehouse.upsert(THINGS, table(warehouse, ("s", 0, f"by {number}"), ("s", number, "own")))
+        except BaseException as error:
+            failures.append(error)
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in (1, 2, 3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert failures == []
+    assert [row[1] for row in held(warehouse)] == [0, 1, 2, 3]
 
 
 def test_a_table_of_an_older_l2a_gets_the_columns_that_it_lacks(warehouse) -> None:
