@@ -1,0 +1,52 @@
+"""`l2a run` as a user types it: from logs to a metric table, and a second time for nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command_line import contents, digests, l2a, versions
+
+from l2a.sql.engine import connect, query
+from l2a.synth import LogSpec, write_log
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("run") / "logs.jsonl"
+    write_log(LogSpec(dialogues=200, seed=7, bad_share=0.02, correction_share=0.03), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def warehouse(log: Path) -> Path:
+    path = log.parent / "warehouse"
+    done = l2a("run", log, "--warehouse", path)
+    for condition in ("expert", "random"):
+        assert condition in done.stdout, "results go to standard output"
+    return path
+
+
+def test_the_expert_lies_above_random_with_intervals_apart(warehouse: Path) -> None:
+    rows = query(
+        connect(str(warehouse)), "SELECT condition, tr, tr_ci_low, tr_ci_high FROM metric_table WHERE is_newest"
+    ).rows
+    found = {condition: tuple(values) for condition, *values in rows}
+    assert set(found) == {"expert", "random"}
+    assert found["expert"][1] > found["random"][2], found
+
+
+def test_every_line_is_in_one_count_and_every_step_ran_once(warehouse: Path) -> None:
+    answer = query(connect(str(warehouse)), "SELECT step, difference FROM reconciliation").rows
+    assert all(difference in (0, None) for _, difference in answer)
+    steps = sorted(row[0] for row in query(connect(str(warehouse)), "SELECT step FROM runs").rows)
+    assert steps == sorted(["ingest", "slice", "fit-judge", "extract", "rollout", "rollout", "grade", "evaluate"])
+
+
+def test_a_second_run_changes_no_table_and_says_so(log: Path, warehouse: Path) -> None:
+    before = versions(warehouse), digests(warehouse), contents(warehouse)["runs"]
+    again = l2a("run", log, "--warehouse", warehouse)
+    assert again.stderr.count("nothing to do") == 7
+    assert (versions(warehouse), digests(warehouse), contents(warehouse)["runs"]) == before

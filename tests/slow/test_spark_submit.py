@@ -1,0 +1,52 @@
+"""A job under spark-submit does what the command line does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pyspark
+import pytest
+from command_line import contents, environment, l2a
+from helpers import as_line, dialogue
+
+from l2a.tables import jars
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+ROOT = Path(__file__).parents[2]
+
+
+def spark_submit(job: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    program = Path(pyspark.__file__).parent / "bin" / "spark-submit"
+    assert jars.remembered(), "a session of the command line resolves Delta's jars and remembers them"
+    options = ["--master", "local[2]", "--driver-memory", "1g", "--jars", ",".join(jars.remembered())]
+    command = [str(program), *options, str(ROOT / "spark_jobs" / job), *map(str, arguments)]
+    python = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
+    # spark-submit passes a job's standard error on as its own standard output.
+    return subprocess.run(
+        command, env=environment(**python), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+
+
+def test_a_submitted_job_writes_its_table_and_ends_well(tmp_path: Path) -> None:
+    log, warehouse = tmp_path / "log.jsonl", tmp_path / "warehouse"
+    lines = [dialogue("s-1"), dialogue("s-2", "你好 👋", "怎么了？", "卡丢了")]
+    log.write_bytes(b"".join(as_line(line) + b"\n" for line in lines))
+    l2a("ingest", log, "--warehouse", warehouse)
+
+    done = spark_submit("slice.py", "--warehouse", warehouse)
+
+    assert done.returncode == 0, done.stdout
+    found = [row[:4] for row in contents(warehouse)["turns"]]
+    assert found == [("s-1", 1, False, 1), ("s-1", 2, True, 3), ("s-2", 1, False, 1), ("s-2", 2, True, 3)]
+    again = spark_submit("slice.py", "--warehouse", warehouse)
+    assert again.returncode == 0
+    assert "nothing new, nothing to do" in again.stdout
+
+
+def test_a_submitted_job_that_cannot_work_says_why_and_fails(tmp_path: Path) -> None:
+    done = spark_submit("slice.py", "--warehouse", tmp_path)
+    assert done.returncode == 1
+    assert "has no table dialogues yet: run `l2a ingest` first" in done.stdout
