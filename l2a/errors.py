@@ -7,6 +7,7 @@
     │   ├── TableMissing          a step needs a table that an earlier step has not written yet
     │   ├── TableIncompatible     written by a newer l2a, or not by l2a at all
     │   └── ContractBroken        rows that would break a table's contract; nothing was committed
+    ├── InputUnreadable           a log file that is damaged, or still being written
     ├── EnvironmentProblem        Java, jars, disk, ports: `l2a doctor` says more
     └── TooManyFailures           more rows failed than --max-failed-share allows; what was finished is kept
 
@@ -44,6 +45,10 @@ class TableIncompatible(TableError):
 
 class ContractBroken(TableError):
     """Rows that would break a table's contract. Nothing was committed."""
+
+
+class InputUnreadable(L2AError):
+    """A log file that cannot be read to its end. Nothing of the run was taken."""
 
 
 class EnvironmentProblem(L2AError):

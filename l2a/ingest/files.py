@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import functools
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from py4j.protocol import Py4JJavaError
@@ -12,7 +14,7 @@ from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from l2a.errors import UsageError
+from l2a.errors import InputUnreadable, UsageError
 
 TEXT_SUFFIXES = (".jsonl", ".json", ".ndjson")
 COMPRESSIONS = ("", ".gz", ".bz2", ".zst")
@@ -20,6 +22,7 @@ PARQUET_SUFFIX = ".parquet"
 _KNOWN = re.compile(rf"({'|'.join(TEXT_SUFFIXES)})({'|'.join(COMPRESSIONS)})$|{PARQUET_SUFFIX}$")
 
 BOM = "\ufeff"
+_DAMAGED = re.compile(r"FAILED_READ_FILE.*? reading file (?P<path>.+?)\.\s+SQLSTATE")
 _GLOB = re.compile(r"([\[\]{}*?\\])")
 
 
@@ -117,7 +120,26 @@ def _one_parquet(spark: SparkSession, path: str) -> DataFrame:
     try:
         return spark.read.parquet(literal(path))
     except (PySparkException, Py4JJavaError) as error:
-        raise UsageError(f"{path} cannot be read as Parquet; nothing was taken. Mend or remove the file.") from error
+        raise InputUnreadable(_unreadable(path)) from error
+
+
+@contextlib.contextmanager
+def naming_damaged_files() -> Iterator[None]:
+    """Turns the failure of a query over log files into `InputUnreadable`, where a file is the reason."""
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        said = _DAMAGED.search(str(error))
+        if said is None:
+            raise
+        raise InputUnreadable(_unreadable(said["path"])) from error
+
+
+def _unreadable(path: str) -> str:
+    return (
+        f"{path} cannot be read to its end: it is damaged, or still being written. Nothing of this run was taken; "
+        "mend or remove the file and run again"
+    )
 
 
 class Block(NamedTuple):

@@ -64,7 +64,8 @@ class Intake:
         """Writes `quarantine` and `dialogues` from these files; again, it changes nothing and counts the same."""
         self.warehouse.ensure(QUARANTINE)
         self.warehouse.ensure(DIALOGUES)
-        lines = self.staging.once("lines", lambda: self._parsed(paths))
+        with files.naming_damaged_files():
+            lines = self.staging.once("lines", lambda: self._parsed(paths))
         good, rejected = lines.where(_GOOD), lines.where(_REJECTED)
         blocks = files.blocks(lines, _REJECTED, _GOOD)
         quarantined = sum(block.rejected for block in blocks)
