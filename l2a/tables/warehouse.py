@@ -18,7 +18,15 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import (
+    retry,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_fixed,
+    wait_random_exponential,
+)
 
 from l2a.errors import ContractBroken, TableIncompatible, TableMissing, UsageError
 from l2a.tables.conflicts import CONFLICTS
@@ -205,11 +213,19 @@ class Warehouse:
         for invariant in contract.invariants:
             # Delta takes a check that says null for broken; ours speak of values that are there.
             builder = builder.property(f"delta.constraints.{invariant.name}", f"coalesce(({invariant.sql}), true)")
+
+        # While another process makes the same table, its folder is not empty and no table yet.
+        @retry(retry=retry_if_exception(_half_made), stop=stop_after_delay(10), wait=wait_fixed(0.5), reraise=True)
+        def make() -> None:
+            try:
+                builder.execute()
+            except PySparkException:
+                if not self.exists(contract):
+                    raise
+
         try:
-            builder.execute()
+            make()
         except PySparkException as error:
-            if isinstance(error, CONFLICTS) and self.exists(contract):
-                return  # another process made it at the same moment
             raise UsageError(f"cannot create {self.path(contract.name)}: {_first_line(error)}") from error
 
     def _add_column(self, contract: Contract, field: T.StructField) -> None:
@@ -297,6 +313,10 @@ def _history_is_gone(error: Exception) -> bool:
                      "FileNotFoundException", "DELTA_STATE_RECOVER_ERROR", "DELTA_TRUNCATED_TRANSACTION_LOG",
                      "Cannot time travel")
     )  # fmt: skip
+
+
+def _half_made(error: BaseException) -> bool:
+    return isinstance(error, PySparkException) and (isinstance(error, CONFLICTS) or "NON_EMPTY_LOCATION" in str(error))
 
 
 def _first_line(error: Exception) -> str:
