@@ -65,7 +65,8 @@ def disturb(monkeypatch: pytest.MonkeyPatch) -> Any:
     return die_after
 
 
-@pytest.mark.slow
+@pytest.mark.prove
+@pytest.mark.timeout(3600)
 def test_death_after_every_write_of_ingest_and_slice_leaves_no_trace(
     take, write_lines, warehouse, disturb, spark, tmp_path
 ) -> None:
