@@ -11,7 +11,7 @@ import json
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
@@ -91,6 +91,13 @@ class JudgeSettings(Section):
     )
     max_fit_dialogues: int = Field(default=2000, ge=1, description="The judge is fitted on at most so many dialogues.")
     seed: int = Field(default=0, description="Seed of everything random in fitting.")
+    prompt_form: Literal["prefix", "paper"] = Field(
+        default="prefix", description="LLM judges: what is shared first, for prefix caches, or the published order."
+    )
+    extraction: Literal["dialogue", "turn"] = Field(
+        default="dialogue", description="LLM extractor: one call a dialogue, or one a turn as published."
+    )
+    extraction_max_tokens: int = Field(default=1024, ge=1, description="LLM extractor: longest answer (tokens).")
 
 
 class EvaluateSettings(Section):
@@ -99,6 +106,8 @@ class EvaluateSettings(Section):
     beta: float = Field(default=2.0, ge=0, description="Weight of R_a in the reward (method: 2).")
     replicates: int = Field(default=1000, ge=100, description="Bootstrap replicates behind an interval.")
     samples: int = Field(default=5, ge=1, description="Rollouts a turn for sampled conditions.")
+    temperature: float = Field(default=1.0, gt=0, description="Of rollouts; greedy ones have 0.")
+    rollout_max_tokens: int = Field(default=256, ge=1, description="Longest answer of a policy (tokens).")
 
 
 class Settings(BaseSettings):

@@ -5,33 +5,56 @@ l2a extract [--extractor NAME]
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import click
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
+from l2a.errors import UsageError
 from l2a.hindsight import objective
+from l2a.llm.settings import LLMSettings
 from l2a.options import Command, common
 from l2a.progress import say
 from l2a.settings import JudgeSettings
 from l2a.tables.contracts import DIALOGUES, OBJECTIVES, TURNS
-from l2a.tables.warehouse import Warehouse
+from l2a.tables.warehouse import Warehouse, sql_text
+from spark_jobs.calls import Paid, retryable
 from spark_jobs.command import all_again as all_again_option
+from spark_jobs.command import llm_given, llm_options, start
 from spark_jobs.command import max_failed_share as max_failed_share_option
-from spark_jobs.command import start
 from spark_jobs.fit_judge import fit_judge
 from spark_jobs.judging import extract_facts, newest_judge, resolve
+from spark_jobs.llm_judging import LLMJudge, extracted, llm_judge
 from spark_jobs.runs import Counts, Since, run_step
 
 
 def extract(
-    warehouse: Warehouse, settings: JudgeSettings, *, max_failed_share: float = 1.0, all_again: bool = False
+    warehouse: Warehouse,
+    settings: JudgeSettings,
+    llm: LLMSettings | None = None,
+    *,
+    max_failed_share: float = 1.0,
+    all_again: bool = False,
 ) -> Counts | None:
-    """Reads the objectives of new turns; None: there were none. Fits the embedded judge first where none is fitted."""
+    """Reads the objectives of new turns; None: there were none. Fits the embedded judge first where none is fitted.
+
+    llm: who is asked by the extractor `llm`. Rows of which the call failed are taken again by the next run.
+    Raises JobStopped when the endpoints end the job; what they answered is kept.
+    """
     warehouse.read(TURNS)
+    llm = llm or LLMSettings.model_validate({})
+    judge = llm_judge(settings, llm) if settings.extractor == "llm" else None
+    if settings.extractor.startswith("llm:"):
+        raise UsageError("--extractor: an LLM extractor is `llm` with --model, --model-version and [judge] settings")
     if settings.extractor == "embedded" and newest_judge(warehouse) is None:
         say("extract: no embedded judge is fitted yet, fitting one on the train split")
         fit_judge(warehouse, settings)
-    extractor = resolve(warehouse, settings.extractor, "extractor")
+    extractor = judge.extractor if judge else resolve(warehouse, settings.extractor, "extractor")
+    mine = f"extractor = {sql_text(extractor)}"
 
     def work(since: Since) -> Counts:
         scope = since.changed_sessions(warehouse, TURNS)
@@ -40,34 +63,25 @@ def extract(
             turns = turns.join(scope, "session_id", "left_semi")
         usable = turns.where("dropped_reason IS NULL")
         dialogues = warehouse.read(DIALOGUES).join(usable.select("session_id").distinct(), "session_id", "left_semi")
-        facts = extract_facts(warehouse, extractor, dialogues).persist(StorageLevel.DISK_ONLY)
-        # Turns and dialogues of one version belong together; a dialogue that changed in between waits for its slicing.
-        joined = usable.join(facts, ["session_id", "dialogue_version"])
-        new = objective.information(F.col("facts"), F.col("context_end"), F.col("is_final"))
-        failed = F.col("error").isNotNull()
-        rows = joined.withColumn("information", F.when(~failed, new)).select(
-            "session_id",
-            "turn",
-            "dialogue_version",
-            F.lit(extractor).alias("extractor"),
-            "information",
-            F.when(~failed, objective.decision(F.col("information"), F.col("is_final"))).alias("decision"),
-            F.when(~failed, objective.dropped_reason(F.col("information"), F.col("is_final"))).alias("dropped_reason"),
-            F.when(failed, "failed").otherwise("ok").alias("status"),
-            "error",
-        )
-        warehouse.replace(OBJECTIVES, rows, scope=scope, within=f"extractor = '{extractor}'")
-        seen = rows.agg(
-            F.count("*").alias("turns"), F.count("dropped_reason").alias("dropped"), F.count("error").alias("failed")
-        ).first()
+        with _facts(warehouse, extractor, judge, usable, dialogues) as (facts, paid):
+            rows = _objectives(usable, dialogues, facts, extractor).persist(StorageLevel.DISK_ONLY)
+            warehouse.replace(OBJECTIVES, rows, scope=scope, within=mine)
+            seen = rows.agg(
+                F.count("*").alias("turns"),
+                F.count("dropped_reason").alias("dropped"),
+                F.count("error").alias("failed"),
+            ).first()
+            dropped = facts.agg(F.sum("facts_dropped")).first()
+            rows.unpersist()
         everything = turns.count()
-        facts.unpersist()
-        assert seen is not None
+        assert seen is not None and dropped is not None
         return Counts(
             rows_in=everything,
             rows_out=seen["turns"] - seen["failed"] - seen["dropped"],
             rows_set_aside=everything - seen["turns"] + seen["dropped"],
             rows_failed=seen["failed"],
+            facts_dropped=dropped[0],
+            **paid.counts(),
         )
 
     return run_step(
@@ -76,22 +90,76 @@ def extract(
         (TURNS,),
         work,
         subject=extractor,
+        failed_before=(lambda: retryable(warehouse, OBJECTIVES, mine, llm.max_runs)) if judge else None,
         max_failed_share=max_failed_share,
         all_again=all_again,
     )
 
 
+@contextmanager
+def _facts(
+    warehouse: Warehouse, extractor: str, judge: LLMJudge | None, usable: DataFrame, dialogues: DataFrame
+) -> Iterator[tuple[DataFrame, Paid]]:
+    """session_id, dialogue_version (and turn, from an extractor that is asked per turn), facts, error, ..."""
+    if judge is not None:
+        with extracted(warehouse, judge, usable, dialogues) as found:
+            yield found
+        return
+    facts = extract_facts(warehouse, extractor, dialogues).persist(StorageLevel.DISK_ONLY)
+    try:
+        yield facts.withColumns({name: F.lit(None).cast(kind) for name, kind in NO_CALL.items()}), Paid()
+    finally:
+        facts.unpersist()
+
+
+NO_CALL = {"facts_dropped": "int", "request_id": "string"}
+
+
+def _objectives(usable: DataFrame, dialogues: DataFrame, facts: DataFrame, extractor: str) -> DataFrame:
+    """Rows of `objectives`. A turn without facts of its own (a final one needs none) gets none."""
+    # Turns and dialogues of one version belong together; a dialogue that changed in between waits for its slicing.
+    there = usable.join(dialogues.select("session_id", "dialogue_version"), ["session_id", "dialogue_version"])
+    key = [name for name in ("session_id", "turn", "dialogue_version") if name in facts.columns]
+    joined = there.join(facts, key, "left")
+    facts_or_none = F.coalesce("facts", F.array().cast(objective.FACTS))
+    new = objective.information(facts_or_none, F.col("context_end"), F.col("is_final"))
+    # A final turn has nothing left to supply, whoever could not be asked.
+    failed = F.col("error").isNotNull() & ~F.col("is_final")
+    return joined.withColumn("information", F.when(~failed, new)).select(
+        "session_id",
+        "turn",
+        "dialogue_version",
+        F.lit(extractor).alias("extractor"),
+        "information",
+        F.when(~failed, objective.decision(F.col("information"), F.col("is_final"))).alias("decision"),
+        F.when(~failed, objective.dropped_reason(F.col("information"), F.col("is_final"))).alias("dropped_reason"),
+        F.when(failed, "failed").otherwise("ok").alias("status"),
+        F.when(failed, F.col("error")).alias("error"),
+        F.when(~F.col("is_final"), F.col("request_id")).alias("request_id"),
+    )
+
+
 @click.command(cls=Command)
-@click.option("--extractor", metavar="NAME", help="`embedded` or the full name of a fitted judge [default: embedded].")
+@click.option(
+    "--extractor", metavar="NAME", help="`embedded`, `llm`, or the full name of a fitted judge [default: embedded]."
+)
+@llm_options
 @all_again_option
 @max_failed_share_option
 @common
 def command(
-    extractor: str | None, all_again: bool, max_failed_share: float | None, config: str | None, warehouse: str | None
+    extractor: str | None,
+    all_again: bool,
+    max_failed_share: float | None,
+    config: str | None,
+    warehouse: str | None,
+    **llm: Any,
 ) -> None:
     """New usable turns into objectives: the information set and the decision."""
-    settings, tables = start(config, warehouse, max_failed_share=max_failed_share, judge={"extractor": extractor})
-    extract(tables, settings.judge, max_failed_share=settings.max_failed_share, all_again=all_again)
+    settings, tables = start(
+        config, warehouse, max_failed_share=max_failed_share, judge={"extractor": extractor}, llm=llm_given(**llm)
+    )
+    extract(tables, settings.judge, settings.llm, max_failed_share=settings.max_failed_share, all_again=all_again)
 
 
 if __name__ == "__main__":

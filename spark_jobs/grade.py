@@ -5,21 +5,28 @@ l2a grade [--condition NAME] [--grader NAME]
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import click
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from l2a.errors import UsageError
+from l2a.llm.settings import LLMSettings
 from l2a.options import Command, common
 from l2a.reward.columns import grade_column, needs_grader_column
 from l2a.settings import JudgeSettings
 from l2a.tables.contracts import DIALOGUES, GRADES, OBJECTIVES, ROLLOUTS
-from l2a.tables.warehouse import Warehouse
+from l2a.tables.warehouse import Warehouse, sql_text
+from spark_jobs.calls import Paid, retryable
 from spark_jobs.command import all_again as all_again_option
+from spark_jobs.command import llm_given, llm_options, start
 from spark_jobs.command import max_failed_share as max_failed_share_option
-from spark_jobs.command import start
 from spark_jobs.judging import judge_questions, resolve
+from spark_jobs.llm_judging import LLMJudge, judged, llm_judge
 from spark_jobs.runs import Counts, Since, digest, run_step
 
 KEY = ["condition", "session_id", "turn", "sample"]
@@ -28,6 +35,7 @@ KEY = ["condition", "session_id", "turn", "sample"]
 def grade(
     warehouse: Warehouse,
     settings: JudgeSettings,
+    llm: LLMSettings | None = None,
     *,
     condition: str | None = None,
     max_failed_share: float = 1.0,
@@ -35,14 +43,22 @@ def grade(
 ) -> Counts | None:
     """Grades the rollouts of one condition, or of all; None: nothing changed since the last time.
 
-    Raises `UsageError` for a condition without rollouts.
+    llm: who is asked by the grader `llm`. Rows of which the call failed are taken again by the next run.
+    Raises `UsageError` for a condition without rollouts, JobStopped when the endpoints end the job.
     """
     rollouts = warehouse.read(ROLLOUTS)
     if condition is not None and rollouts.where(F.col("condition") == condition).isEmpty():
         known = sorted(row[0] for row in rollouts.select("condition").distinct().collect())
         raise UsageError(f"condition {condition} has no rollouts; there are: {', '.join(known) or 'none'}")
     extractor = resolve(warehouse, settings.extractor, "extractor")
-    grader = resolve(warehouse, settings.grader, "grader")
+    llm = llm or LLMSettings.model_validate({})
+    judge = llm_judge(settings, llm) if settings.grader == "llm" else None
+    if settings.grader.startswith("llm:"):
+        raise UsageError("--grader: an LLM grader is `llm` with --model, --model-version and [judge] settings")
+    grader = judge.grader if judge else resolve(warehouse, settings.grader, "grader")
+    within = f"extractor = {sql_text(extractor)} AND grader = {sql_text(grader)}"
+    if condition is not None:
+        within += f" AND condition = {sql_text(condition)}"
     mine = F.lit(True) if condition is None else F.col("condition") == condition
 
     def work(since: Since) -> Counts:
@@ -50,20 +66,21 @@ def grade(
         wanted = warehouse.read(ROLLOUTS).where(mine)
         if scope is not None:
             wanted = wanted.join(scope, "session_id", "left_semi")
-        graded = _graded(warehouse, wanted, extractor, grader).persist(StorageLevel.DISK_ONLY)
-        within = f"extractor = '{extractor}' AND grader = '{grader}'"
-        if condition is not None:
-            within += f" AND condition = {_quoted(condition)}"
-        warehouse.replace(GRADES, graded, scope=scope, within=within)
-        counted = graded.agg(F.count("*").alias("all"), F.count("error").alias("failed")).first()
+        joined = _with_objectives(warehouse, wanted, extractor)
+        asked = _with_context(warehouse, joined.where(needs_grader_column(F.col("target"), F.col("text"))))
+        with _judged(warehouse, grader, judge, asked) as (judgements, paid):
+            graded = _graded(joined, judgements, extractor, grader).persist(StorageLevel.DISK_ONLY)
+            warehouse.replace(GRADES, graded, scope=scope, within=within)
+            counted = graded.agg(F.count("*").alias("all"), F.count("error").alias("failed")).first()
+            graded.unpersist()
         everything = wanted.count()
-        graded.unpersist()
         assert counted is not None
         return Counts(
             rows_in=everything,
             rows_out=counted["all"] - counted["failed"],
             rows_set_aside=everything - counted["all"],
             rows_failed=counted["failed"],
+            **paid.counts(),
         )
 
     return run_step(
@@ -73,22 +90,38 @@ def grade(
         work,
         subject=condition or "all conditions",
         settings=digest(extractor, grader),
+        failed_before=(lambda: retryable(warehouse, GRADES, within, llm.max_runs)) if judge else None,
         max_failed_share=max_failed_share,
         all_again=all_again,
     )
 
 
-def _graded(warehouse: Warehouse, rollouts: DataFrame, extractor: str, grader: str) -> DataFrame:
-    """Rows of `grades`. Rollouts on turns that the extractor left out, or could not read, get none."""
+def _with_objectives(warehouse: Warehouse, rollouts: DataFrame, extractor: str) -> DataFrame:
+    """Adds target and information. Rollouts on turns that the extractor left out, or could not read, get none."""
     objectives = (
         warehouse.read(OBJECTIVES)
         .where((F.col("extractor") == extractor) & (F.col("status") == "ok") & F.col("dropped_reason").isNull())
         .select("session_id", "turn", "dialogue_version", "information", F.col("decision").alias("target"))
     )
-    joined = rollouts.join(objectives, ["session_id", "turn", "dialogue_version"])
-    asked = joined.where(needs_grader_column(F.col("target"), F.col("text")))
-    judged = judge_questions(warehouse, grader, _with_context(warehouse, asked), KEY)
-    grades = joined.join(judged, KEY, "left").withColumn(
+    return rollouts.drop("request_id").join(objectives, ["session_id", "turn", "dialogue_version"])
+
+
+@contextmanager
+def _judged(
+    warehouse: Warehouse, grader: str, judge: LLMJudge | None, asked: DataFrame
+) -> Iterator[tuple[DataFrame, Paid]]:
+    """KEY, judged_r_a, judged_asks, judged_error and request_id of the rollouts that need a grader."""
+    if judge is not None:
+        with judged(warehouse, judge, asked, KEY) as found:
+            yield found
+    else:
+        rows = judge_questions(warehouse, grader, asked, KEY)
+        yield rows.withColumn("request_id", F.lit(None).cast("string")), Paid()
+
+
+def _graded(joined: DataFrame, judgements: DataFrame, extractor: str, grader: str) -> DataFrame:
+    """Rows of `grades`."""
+    grades = joined.join(judgements, KEY, "left").withColumn(
         "grade",
         grade_column(F.col("target"), F.col("text"), F.col("judged_r_a"), F.col("judged_asks"), F.col("judged_error")),
     )
@@ -102,6 +135,7 @@ def _graded(warehouse: Warehouse, rollouts: DataFrame, extractor: str, grader: s
         F.lit(extractor).alias("extractor"),
         F.lit(grader).alias("grader"),
         "grade.*",
+        "request_id",
     )
 
 
@@ -119,14 +153,11 @@ def _with_context(warehouse: Warehouse, asked: DataFrame) -> DataFrame:
     )
 
 
-def _quoted(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
 @click.command(cls=Command)
 @click.option("--condition", metavar="NAME", help="Only this condition [default: all].")
-@click.option("--grader", metavar="NAME", help="`embedded` or the full name of a fitted judge [default: embedded].")
+@click.option("--grader", metavar="NAME", help="`embedded`, `llm`, or a fitted judge's full name [embedded].")
 @click.option("--extractor", metavar="NAME", help="Whose objectives to grade by [default: embedded].")
+@llm_options
 @all_again_option
 @max_failed_share_option
 @common
@@ -138,14 +169,20 @@ def command(
     max_failed_share: float | None,
     config: str | None,
     warehouse: str | None,
+    **llm: Any,
 ) -> None:
     """Ungraded rollouts into grades."""
     settings, tables = start(
-        config, warehouse, max_failed_share=max_failed_share, judge={"grader": grader, "extractor": extractor}
+        config,
+        warehouse,
+        max_failed_share=max_failed_share,
+        judge={"grader": grader, "extractor": extractor},
+        llm=llm_given(**llm),
     )
     grade(
         tables,
         settings.judge,
+        settings.llm,
         condition=condition,
         max_failed_share=settings.max_failed_share,
         all_again=all_again,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, Row
@@ -13,13 +13,14 @@ from l2a.dialogue.types import Message
 from l2a.errors import UsageError
 from l2a.judge import store
 from l2a.judge.protocols import Dialogue, Judgement, Question
-from l2a.tables.contracts import JUDGES
+from l2a.tables.contracts import GRADES, JUDGES, OBJECTIVES
 from l2a.tables.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from l2a.judge.embedded import EmbeddedJudge
 
 Batches = Iterator[pa.RecordBatch]
+Kind = Literal["extractor", "grader"]
 
 
 def newest_judge(warehouse: Warehouse) -> Row | None:
@@ -33,11 +34,14 @@ def _loadable(warehouse: Warehouse) -> DataFrame:
     return warehouse.read_or_empty(JUDGES).where(F.col("judge_version") == JUDGE_VERSION)
 
 
-def resolve(warehouse: Warehouse, wanted: str, kind: str) -> str:
-    """The full name of the judge that `wanted` (embedded, or a full name) means.
+def resolve(warehouse: Warehouse, wanted: str, kind: Kind) -> str:
+    """The full name of the judge that `wanted` (embedded, llm, or a full name) means to a step that reads its rows.
 
-    Raises `UsageError` for a name that no judge has, or where none is fitted yet.
+    `llm` means the only LLM judge of that kind in the warehouse. Raises `UsageError` for a name that no judge has, and
+    where none is fitted yet or several could be meant.
     """
+    if wanted.startswith("llm"):
+        return _llm_judge_there(warehouse, wanted, kind)
     if wanted == "embedded":
         newest = newest_judge(warehouse)
         if newest is None:
@@ -49,6 +53,17 @@ def resolve(warehouse: Warehouse, wanted: str, kind: str) -> str:
             "use `embedded` or a name in the table judges"
         )
     return wanted
+
+
+def _llm_judge_there(warehouse: Warehouse, wanted: str, kind: Kind) -> str:
+    rows = warehouse.read_or_empty(OBJECTIVES if kind == "extractor" else GRADES)
+    found = sorted(row[0] for row in rows.select(kind).distinct().where(F.col(kind).startswith("llm:")).collect())
+    if wanted in found:
+        return wanted
+    if wanted == "llm" and len(found) == 1:
+        return found[0]
+    there = ", ".join(found) or "none"
+    raise UsageError(f"--{kind} {wanted}: give the full name of an LLM {kind} whose rows are there; there are: {there}")
 
 
 def _worker(warehouse: Warehouse, name: str) -> Callable[[], EmbeddedJudge]:
@@ -64,7 +79,7 @@ def extract_facts(warehouse: Warehouse, name: str, dialogues: DataFrame) -> Data
         extractor = judge().extractor
         for batch in batches:
             rows = batch.to_pylist()
-            given = [Dialogue(_messages(row["messages"]), row["domain"], row["goal"]) for row in rows]
+            given = [Dialogue(messages_of(row["messages"]), row["domain"], row["goal"]) for row in rows]
             found = _each(extractor.extract, given)
             yield pa.RecordBatch.from_pylist(
                 [
@@ -101,7 +116,7 @@ def judge_questions(warehouse: Warehouse, name: str, asked: DataFrame, key: list
         for batch in batches:
             rows = batch.to_pylist()
             given = [
-                Question(row["text"], row["information"], _messages(row["context"]), row["domain"], row["goal"])
+                Question(row["text"], row["information"], messages_of(row["context"]), row["domain"], row["goal"])
                 for row in rows
             ]
             found = [
@@ -140,7 +155,8 @@ def _each(answer: Callable[[list[Any]], list[Any]], given: list[Any]) -> list[An
         return found
 
 
-def _messages(rows: list[dict[str, Any]]) -> list[Message]:
+def messages_of(rows: list[dict[str, Any]]) -> list[Message]:
+    """Messages of a row as Spark gives it."""
     return [Message(row["role"], row["content"]) for row in rows]
 
 

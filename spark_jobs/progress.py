@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pyspark.sql import SparkSession
 
 from l2a.progress import bar
 
 POLL_SECONDS = 0.5
+
+Look = Callable[[], tuple[int, int | None, str]]
+"""Done, total and what is being done."""
+_looks: list[Look] = []
+
+
+@contextlib.contextmanager
+def showing(look: Look) -> Iterator[None]:
+    """Inside `shown`: shows what `look` tells instead of Spark's tasks. It is asked every POLL_SECONDS."""
+    _looks.append(look)
+    try:
+        yield
+    finally:
+        _looks.remove(look)
 
 
 @contextlib.contextmanager
@@ -23,6 +37,9 @@ def shown(spark: SparkSession, name: str) -> Iterator[None]:
             tracker = spark.sparkContext.statusTracker()
             finished = 0
             while not done.wait(POLL_SECONDS):
+                if _looks:
+                    line.update(*_looks[-1]())
+                    continue
                 # A stage may vanish between the two questions; an unknown one has nothing to show.
                 infos = [info for stage in tracker.getActiveStageIds() if (info := tracker.getStageInfo(stage))]
                 if infos:

@@ -2,9 +2,14 @@
 
 l2a rollout --condition expert
 l2a rollout --condition random --samples 5 --split eval
+l2a rollout --condition base --endpoint http://127.0.0.1:8000/v1 --model policy --model-version 3 [--greedy]
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
 from pyspark.sql import DataFrame
@@ -13,65 +18,68 @@ from pyspark.sql import functions as F
 from l2a import policy
 from l2a.dialogue.utterance_columns import action_column, decision_column
 from l2a.errors import UsageError
+from l2a.llm.settings import LLMSettings
 from l2a.options import Command, common
+from l2a.settings import EvaluateSettings
 from l2a.tables.contracts import DIALOGUES, ROLLOUTS, TURNS
-from l2a.tables.warehouse import Warehouse
+from l2a.tables.warehouse import Warehouse, sql_text
+from spark_jobs.calls import Paid, retryable
 from spark_jobs.command import all_again as all_again_option
+from spark_jobs.command import llm_given, llm_options, start
 from spark_jobs.command import max_failed_share as max_failed_share_option
-from spark_jobs.command import start
+from spark_jobs.llm_policy import LLMPolicy, llm_policy, spoken
 from spark_jobs.runs import Counts, Since, digest, run_step
 
 SPLITS = ("train", "dev", "eval")
+GREEDY = "@greedy"
 
 
 def rollout(
     warehouse: Warehouse,
     condition: str,
+    settings: EvaluateSettings | None = None,
+    llm: LLMSettings | None = None,
     *,
-    samples: int = 5,
     split: str = "eval",
+    greedy: bool = False,
     max_failed_share: float = 1.0,
     all_again: bool = False,
 ) -> Counts | None:
-    """The built-in condition's answers for the usable turns of a split; None: nothing changed since the last time.
+    """The condition's answers for the usable turns of a split; None: nothing changed since the last time.
 
-    `expert` always has one sample: it is what the logs hold. Raises `UsageError` for a condition that is not built in.
+    A built-in condition needs no model; any other name is a policy behind the endpoints of `llm`. `expert` always has
+    one sample: it is what the logs hold. greedy: one sample at temperature 0, as condition `NAME@greedy`.
+    Raises `UsageError` for a condition that is not built in and has no endpoint, JobStopped when the endpoints end the
+    job.
     """
-    if condition not in policy.BUILT_IN:
-        raise UsageError(f"condition {condition}: the built-in ones are {', '.join(policy.BUILT_IN)}")
+    settings = settings or EvaluateSettings()
+    llm = llm or LLMSettings.model_validate({})
+    model = _model(condition, settings, llm, greedy=greedy)
+    name = condition + GREEDY if greedy else condition
     warehouse.read(TURNS)
+    mine = f"condition = {sql_text(name)}"
 
     def work(since: Since) -> Counts:
         turns = _usable(warehouse)
         wanted = turns.where(F.col("split") == split)
-        scope = None
-        if condition == policy.EXPERT:
+        scope: DataFrame | None = None
+        # Every draw of `random` depends on all train questions, so all are made again when the logs have grown.
+        if condition != policy.RANDOM:
             scope = since.changed_sessions(warehouse, TURNS)
             if scope is not None:
                 wanted = wanted.join(scope, "session_id", "left_semi")
-            answers = policy.expert(wanted)
-        else:
-            # Every draw depends on all train questions, so all draws are made again when the logs have grown.
-            answers = policy.random(wanted, turns.where("split = 'train'"), samples)
-        ok = F.col("error").isNull()
-        rows = answers.select(
-            F.lit(condition).alias("condition"),
-            "model_version",
-            "session_id",
-            "turn",
-            "dialogue_version",
-            F.col("sample").cast("int").alias("sample"),
-            "text",
-            F.when(ok, action_column(F.col("text"))).alias("action"),
-            F.when(ok, decision_column(F.col("text"))).alias("decision"),
-            F.when(ok, "ok").otherwise("failed").alias("status"),
-            "error",
-        )
-        warehouse.replace(ROLLOUTS, rows, scope=scope, within=_within(warehouse, condition, split))
-        counted = rows.agg(F.count("*").alias("all"), F.count("error").alias("failed")).first()
+        with _answers(warehouse, condition, model, wanted, turns, settings.samples) as (answers, paid):
+            rows = _rollouts(answers, name).persist()
+            owned = _owned(warehouse, rows, mine, split) if scope is None else scope
+            warehouse.replace(ROLLOUTS, rows, scope=owned, within=mine)
+            counted = rows.agg(F.count("*").alias("all"), F.count("error").alias("failed")).first()
+            rows.unpersist()
         assert counted is not None
         return Counts(
-            rows_in=counted["all"], rows_out=counted["all"] - counted["failed"], rows_failed=counted["failed"]
+            rows_in=counted["all"],
+            rows_out=counted["all"] - counted["failed"],
+            rows_failed=counted["failed"],
+            **paid.counts(),
         )
 
     return run_step(
@@ -79,27 +87,89 @@ def rollout(
         "rollout",
         (TURNS,),
         work,
-        subject=condition,
-        settings=digest(samples if condition != policy.EXPERT else 1, split),
+        subject=name if split == "eval" else f"{name} ({split})",
+        settings=digest(model.address() if model else settings.samples if condition == policy.RANDOM else 1),
+        replaces=True,
+        failed_before=(lambda: retryable(warehouse, ROLLOUTS, mine, llm.max_runs)) if model else None,
         max_failed_share=max_failed_share,
         all_again=all_again,
     )
 
 
+def _model(condition: str, settings: EvaluateSettings, llm: LLMSettings, *, greedy: bool) -> LLMPolicy | None:
+    """Who answers for a condition; None: a built-in one does."""
+    if condition in policy.BUILT_IN:
+        if greedy:
+            raise UsageError(f"--greedy: the built-in condition {condition} draws no tokens")
+        return None
+    if condition.endswith(GREEDY):
+        raise UsageError(f"condition {condition}: give --condition {condition.removesuffix(GREEDY)} --greedy")
+    if not llm.endpoints:
+        raise UsageError(
+            f"condition {condition} is none of the built-in ones ({', '.join(policy.BUILT_IN)}): "
+            "give --endpoint URL and --model NAME of the policy"
+        )
+    return llm_policy(settings, llm, greedy=greedy)
+
+
+@contextmanager
+def _answers(
+    warehouse: Warehouse, condition: str, model: LLMPolicy | None, wanted: DataFrame, turns: DataFrame, samples: int
+) -> Iterator[tuple[DataFrame, Paid]]:
+    """Per turn and sample: session_id, turn, dialogue_version, sample, text, error, model_version, request_id."""
+    if model is not None:
+        with spoken(warehouse, model, wanted) as found:
+            yield found
+        return
+    if condition == policy.EXPERT:
+        answers = policy.expert(wanted)
+    else:
+        answers = policy.random(wanted, turns.where("split = 'train'"), samples)
+    yield answers.withColumn("request_id", F.lit(None).cast("string")), Paid()
+
+
+def _rollouts(answers: DataFrame, condition: str) -> DataFrame:
+    """Rows of `rollouts`."""
+    ok = F.col("error").isNull()
+    return answers.select(
+        F.lit(condition).alias("condition"),
+        "model_version",
+        "session_id",
+        "turn",
+        "dialogue_version",
+        F.col("sample").cast("int").alias("sample"),
+        "text",
+        F.when(ok, action_column(F.col("text"))).alias("action"),
+        F.when(ok, decision_column(F.col("text"))).alias("decision"),
+        F.when(ok, "ok").otherwise("failed").alias("status"),
+        "error",
+        "request_id",
+    )
+
+
 def _usable(warehouse: Warehouse) -> DataFrame:
-    """Usable turns with their dialogue's messages and domain; a dialogue that waits for slicing is left out."""
-    dialogues = warehouse.read(DIALOGUES).select("session_id", "dialogue_version", "domain", "messages")
+    """Usable turns with their dialogue's messages, goal and domain; a dialogue that waits for slicing is left out."""
+    dialogues = warehouse.read(DIALOGUES).select("session_id", "dialogue_version", "domain", "goal", "messages")
     return warehouse.read(TURNS).where("dropped_reason IS NULL").join(dialogues, ["session_id", "dialogue_version"])
 
 
-def _within(warehouse: Warehouse, condition: str, split: str) -> str:
-    return f"condition = '{condition}'"
+def _owned(warehouse: Warehouse, rows: DataFrame, mine: str, split: str) -> DataFrame:
+    """What a full run over one split replaces: the condition's rows of that split, and all of another model version."""
+    splits = warehouse.read(DIALOGUES).select("session_id", "split")
+    versions = rows.select(F.col("model_version").alias("new_version")).distinct()
+    there = warehouse.read_or_empty(ROLLOUTS).where(mine).select("session_id", "model_version").distinct()
+    same = there["model_version"] == versions["new_version"]
+    owned = there.join(splits, "session_id", "left").join(F.broadcast(versions), same, "left")
+    replaced = (F.coalesce("split", F.lit(split)) == split) | F.col("new_version").isNull()
+    return owned.where(replaced).select("session_id", "model_version")
 
 
 @click.command(cls=Command)
-@click.option("--condition", required=True, metavar="NAME", help="The policy: expert or random.")
+@click.option("--condition", required=True, metavar="NAME", help="The policy: expert, random, or one with an endpoint.")
 @click.option("--samples", type=click.IntRange(1, 1000), help="Rollouts a turn for sampled conditions [default: 5].")
 @click.option("--split", type=click.Choice(SPLITS), default="eval", show_default=True, help="Turns of this split.")
+@click.option("--greedy", is_flag=True, help="One sample at temperature 0, as condition NAME@greedy.")
+@llm_options
 @all_again_option
 @max_failed_share_option
 @common
@@ -107,18 +177,24 @@ def command(
     condition: str,
     samples: int | None,
     split: str,
+    greedy: bool,
     all_again: bool,
     max_failed_share: float | None,
     config: str | None,
     warehouse: str | None,
+    **llm: Any,
 ) -> None:
     """A condition's answers into rollouts."""
-    settings, tables = start(config, warehouse, max_failed_share=max_failed_share, evaluate={"samples": samples})
+    settings, tables = start(
+        config, warehouse, max_failed_share=max_failed_share, evaluate={"samples": samples}, llm=llm_given(**llm)
+    )
     rollout(
         tables,
         condition,
-        samples=settings.evaluate.samples,
+        settings.evaluate,
+        settings.llm,
         split=split,
+        greedy=greedy,
         max_failed_share=settings.max_failed_share,
         all_again=all_again,
     )

@@ -66,10 +66,10 @@ def command(
         say(str(error))
         too_many = error
     slice_dialogues(tables, null_outcome_is_success=settings.ingest.null_outcome_is_success)
-    extract(tables, settings.judge, max_failed_share=allowed)
+    extract(tables, settings.judge, settings.llm, max_failed_share=allowed)
     for condition in policy.BUILT_IN:
-        rollout(tables, condition, samples=settings.evaluate.samples, max_failed_share=allowed)
-    grade(tables, settings.judge, max_failed_share=allowed)
+        rollout(tables, condition, settings.evaluate, max_failed_share=allowed)
+    grade(tables, settings.judge, settings.llm, max_failed_share=allowed)
     show(row.asDict() for row in evaluate(tables, settings.judge, settings.evaluate))
     say(_where_next(settings.warehouse))
     if too_many is not None:

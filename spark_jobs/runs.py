@@ -41,6 +41,7 @@ class Counts:
     rows_unchanged: int | None = None
     rows_superseded: int | None = None
     rows_quarantined: int | None = None
+    facts_dropped: int | None = None
     calls_paid: int = 0
     calls_saved: int = 0
     prompt_tokens: int = 0
@@ -54,6 +55,7 @@ class Counts:
         if self.rows_quarantined is None:
             parts += [f"{self.rows_set_aside:,} set aside"] if self.rows_set_aside else []
             parts += [f"{self.rows_failed:,} failed"] if self.rows_failed else []
+            parts += [f"{self.facts_dropped:,} facts dropped"] if self.facts_dropped else []
         if self.calls_paid or self.calls_saved:
             parts.append(f"{self.calls_paid:,} calls paid, {self.calls_saved:,} saved")
         return ", ".join(parts)
@@ -64,6 +66,8 @@ class Since:
     """The versions up to which a step has taken its inputs; -1: nothing yet."""
 
     versions: Mapping[str, int]
+    again: DataFrame | None = None
+    """Sessions to take again although they did not change: a call of theirs failed."""
 
     def changed_sessions(self, warehouse: Warehouse, *inputs: Contract) -> DataFrame | None:
         """Sessions that changed in any of the inputs since; None: take all."""
@@ -73,6 +77,8 @@ class Since:
             if part is None:
                 return None
             changed = part if changed is None else changed.union(part)
+        if changed is not None and self.again is not None:
+            changed = changed.union(self.again)
         return None if changed is None else changed.distinct().persist()
 
 
@@ -89,21 +95,30 @@ def run_step(
     *,
     subject: str = "",
     settings: str = "",
+    replaces: bool = False,
+    failed_before: Callable[[], DataFrame] | None = None,
     max_failed_share: float = 1.0,
     all_again: bool = False,
 ) -> Counts | None:
     """Runs `work` unless no input has a new version since it last ran with the same settings; None: nothing was new.
 
     settings: digest of what else the outcome depends on; a change of it takes everything again.
+    replaces: what a run writes replaces what was made with other settings, so that only the last run counts.
+    failed_before: sessions with failed rows that are worth trying again; asked where the last run left failed rows.
     Raises `TooManyFailures`, after everything is written, above the allowed share; what `work` raises goes on upwards
     after a row with status failed was left.
     """
     versions = {contract.name: warehouse.version(contract) for contract in inputs}
-    last = _last(warehouse, step, subject, settings)
-    if not all_again and last is not None and all(last.get(name) == version for name, version in versions.items()):
+    last = None if all_again else _last(warehouse, step, subject, settings, replaces)
+    again = None
+    if last is not None and failed_before is not None and last.failed:
+        # Not `persist`: Spark makes a cached frame anew when a table that it came from is written, as it soon will be.
+        again = failed_before().localCheckpoint()
+        again = None if again.isEmpty() else again
+    if last is not None and again is None and all(last.versions.get(name) == now for name, now in versions.items()):
         say(f"{_title(step, subject)}: nothing new, nothing to do")
         return None
-    since = Since({} if all_again or last is None else last)
+    since = Since({} if last is None else last.versions, again)
     behind = {name: str(version) for name, version in versions.items()} | {"settings": settings}
     return recorded(warehouse, step, subject, behind, lambda: work(since), max_failed_share=max_failed_share)
 
@@ -169,21 +184,31 @@ def _title(step: str, subject: str) -> str:
     return f"{step} {subject}".strip()
 
 
-def _last(warehouse: Warehouse, step: str, subject: str, settings: str) -> dict[str, int] | None:
-    """Versions that the last finished run of this step took, or None."""
+@dataclasses.dataclass(frozen=True)
+class _Last:
+    """The last finished run of a step: the versions that it took, and whether it left failed rows."""
+
+    versions: Mapping[str, int]
+    failed: bool
+
+
+def _last(warehouse: Warehouse, step: str, subject: str, settings: str, any_settings: bool) -> _Last | None:
+    """The last finished run of this step with these settings; any_settings: the last one, if it had these."""
     if not warehouse.exists(RUNS):
         return None
+    same = F.coalesce(F.try_element_at("versions", F.lit("settings")), F.lit("")) == settings
     row = (
         warehouse.read(RUNS)
         .where((F.col("step") == step) & F.col("subject").eqNullSafe(subject or None) & (F.col("status") == "ok"))
-        .where(F.coalesce(F.try_element_at("versions", F.lit("settings")), F.lit("")) == settings)
+        .where(F.lit(True) if any_settings else same)
         .orderBy(F.col("started_at").desc())
-        .select("versions")
+        .select("versions", "rows_failed", same.alias("same"))
         .first()
     )
-    if row is None:
+    if row is None or not row["same"]:
         return None
-    return {name: int(value) for name, value in row["versions"].items() if value.lstrip("-").isdigit()}
+    versions = {name: int(value) for name, value in row["versions"].items() if value.lstrip("-").isdigit()}
+    return _Last(versions, failed=row["rows_failed"] > 0)
 
 
 __all__ = ["Counts", "Since", "digest", "recorded", "run_step"]

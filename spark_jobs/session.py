@@ -36,6 +36,8 @@ SQL = {
     # Deep or repeated JSON must be a rejected line, never a crash, whatever the cluster's defaults are.
     "spark.sql.variant.allowDuplicateKeys": "false",
     "spark.databricks.delta.schema.autoMerge.enabled": "false",
+    # A batch of rows that are 1 MB each must fit into a worker.
+    "spark.sql.execution.arrow.maxBytesPerBatch": "32m",
 }
 
 

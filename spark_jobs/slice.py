@@ -54,7 +54,13 @@ def slice_dialogues(
         return Counts(rows_in=seen["dialogues"], rows_out=seen["turns"], rows_set_aside=seen["dropped"])
 
     return run_step(
-        warehouse, "slice", (DIALOGUES,), work, settings=digest(null_outcome_is_success), all_again=all_again
+        warehouse,
+        "slice",
+        (DIALOGUES,),
+        work,
+        settings=digest(null_outcome_is_success),
+        replaces=True,
+        all_again=all_again,
     )
 
 

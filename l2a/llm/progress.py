@@ -51,6 +51,12 @@ class Progress:
             "retried_by_class": dict(sorted(self.retried_by_class.items())),
         }
 
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Progress:
+        """Reads what `as_dict` gave."""
+        counters = {name: Counter(plain[name]) for name in ("failed_by_class", "retried_by_class")}
+        return cls(**plain | counters)
+
     def __add__(self, other: Progress) -> Progress:
         """Two tasks' counters together."""
         return Progress(**{name: value + getattr(other, name) for name, value in vars(self).items()})

@@ -20,6 +20,7 @@ MODEL_VERSION = Column("model_version", "string", "version of the model behind t
 EXTRACTOR = Column("extractor", "string", "extractor version behind the information set")
 GRADER = Column("grader", "string", "grader version behind R_a and Omega")
 CREATED = Column("created_at", "timestamp", "when the row was written (UTC)", volatile=True)
+REQUEST = Column("request_id", "string", "the LLM call behind this row, in llm_calls; null: none", nullable=True)
 KNOWN_SPLIT = one_of("split", "train", "dev", "eval")
 KNOWN_DECISION = one_of("decision", "CONTINUE", "STOP")
 
@@ -123,6 +124,7 @@ OBJECTIVES = Contract(
         DROPPED,
         STATUS,
         ERROR,
+        REQUEST,
     ),
     invariants=(
         KNOWN_DECISION,
@@ -153,6 +155,7 @@ ROLLOUTS = Contract(
         Column("decision", "string", "CONTINUE or STOP, read from the text", True),
         STATUS,
         ERROR,
+        REQUEST,
     ),
     invariants=(KNOWN_DECISION, *value_or_error("text", "action", "decision")),
     tracks_changes=True,
@@ -181,6 +184,7 @@ GRADES = Contract(
         Column("omega", "double", "format reward, 0 to 1; null where grading failed", True),
         STATUS,
         ERROR,
+        REQUEST,
     ),
     invariants=(
         *value_or_error("r_a", "omega"),
@@ -234,6 +238,43 @@ JUDGES = Contract(
     ),
 )
 
+LLM_CALLS = Contract(
+    name="llm_calls",
+    grain="One row per distinct LLM request: what it was answered, or why not, and what it took.",
+    key=("request_id",),
+    columns=(
+        Column(
+            "request_id", "string", "address: hash of model, model_version, messages, parameters, schema, sample number"
+        ),
+        Column("model", "string", "the model's name at the endpoint"),
+        MODEL_VERSION,
+        Column("endpoint", "string", "base URL of the endpoint of the last try", True, volatile=True),
+        STATUS,
+        Column("error_class", "string", "kind of the error (l2a.llm.errors); null for ok rows", True),
+        ERROR,
+        Column("text", "string", "the answer as it came; kept beside the error where it could not be parsed", True),
+        Column("parsed", "string", "the answer as canonical JSON, where a schema was asked for", True),
+        Column("prompt_tokens", "bigint", "over all answered tries: each is paid for"),
+        Column("cached_tokens", "bigint", "of these, served from the endpoint's prefix cache", volatile=True),
+        Column("completion_tokens", "bigint", "over all answered tries"),
+        Column("latency_ms", "bigint", "of the last try, from sending to the last byte", volatile=True),
+        Column("attempts", "bigint", "HTTP tries of the last run that asked", volatile=True),
+        Column("last_status", "bigint", "HTTP status of the last try; null: no response", True),
+        Column("finish_reason", "string", "why the model ended its answer, in the endpoint's word", True),
+        Column(
+            "tried_in", "array<string>", "the runs that asked; as many as max_runs, and it stays failed", False, True
+        ),
+        CREATED,
+    ),
+    invariants=(
+        one_of("status", "ok", "failed"),
+        Invariant("ok_has_text", "status = 'failed' OR text IS NOT NULL", "an ok row has the answer's text"),
+        Invariant("failed_has_error", "(status = 'failed') = (error IS NOT NULL)", "only failed rows have an error"),
+        Invariant("error_has_class", "(error IS NULL) = (error_class IS NULL)", "an error has its class"),
+        Invariant("cached_are_prompt", "cached_tokens <= prompt_tokens", "cached tokens are prompt tokens"),
+    ),
+)
+
 RUNS = Contract(
     name="runs",
     grain="One row per run of a step that found something to do.",
@@ -255,8 +296,11 @@ RUNS = Contract(
         Column("rows_unchanged", "bigint", "ingest: lines that said nothing new", True),
         Column("rows_superseded", "bigint", "ingest: lines older than what is known", True),
         Column("rows_quarantined", "bigint", "ingest: lines rejected", True),
-        Column("calls_paid", "bigint", "LLM calls made"),
-        Column("calls_saved", "bigint", "LLM calls answered from llm_calls"),
+        Column("facts_dropped", "bigint", "extract: an LLM's facts that the dialogue does not bear out", True),
+        Column("calls_paid", "bigint", "distinct LLM requests that were asked"),
+        Column(
+            "calls_saved", "bigint", "rows answered without a call of their own: from llm_calls, or by the same request"
+        ),
         Column("prompt_tokens", "bigint", "of the calls made"),
         Column("cached_tokens", "bigint", "of the prompt tokens, those served from the endpoint's prefix cache"),
         Column("completion_tokens", "bigint", "of the calls made"),
@@ -271,7 +315,7 @@ RUNS = Contract(
 )
 
 ALL: tuple[Contract, ...] = (
-    SOURCES, QUARANTINE, DIALOGUES, TURNS, JUDGES, OBJECTIVES, ROLLOUTS, GRADES, METRICS, RUNS,
+    SOURCES, QUARANTINE, DIALOGUES, TURNS, JUDGES, LLM_CALLS, OBJECTIVES, ROLLOUTS, GRADES, METRICS, RUNS,
 )  # fmt: skip
 
 BY_NAME = {contract.name: contract for contract in ALL}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from delta import DeltaTable
@@ -178,10 +178,19 @@ class Warehouse:
         finally:
             rows.unpersist()
 
-    def upsert(self, contract: Contract, rows: DataFrame, *, only_if: str = "true", unique: bool = False) -> None:
+    def upsert(
+        self,
+        contract: Contract,
+        rows: DataFrame,
+        *,
+        only_if: str = "true",
+        combine: Mapping[str, str] | None = None,
+        unique: bool = False,
+    ) -> None:
         """Inserts rows with new keys, and changes those that differ and for which `only_if` holds. Deletes nothing.
 
         only_if: SQL condition over the row that is there, `t`, and the one that comes, `s`.
+        combine: columns that a changed row makes of both, as SQL over `t` and `s`; they count as a difference.
         unique: the caller's query can give each key only once, so that the check, which costs a pass, is left out.
 
         Raises `ContractBroken`, with nothing committed, when a key comes twice or an invariant does not hold.
@@ -190,7 +199,7 @@ class Warehouse:
         self.ensure(contract)
         if not unique:
             self._check_key(contract, rows)
-        self._merge(contract, rows, only_if=only_if)
+        self._merge(contract, rows, only_if=only_if, combine=combine or {})
 
     def append_once(self, contract: Contract, rows: DataFrame, name: str) -> None:
         """Appends rows under a name; a later append under the same name does nothing, in any process.
@@ -247,11 +256,16 @@ class Warehouse:
         rows: DataFrame,
         *,
         only_if: str = "true",
+        combine: Mapping[str, str] | None = None,
         gone: Callable[[], DataFrame | None] | None = None,
     ) -> None:
+        combine = combine or {}
         on = " AND ".join(f"t.`{name}` <=> s.`{name}`" for name in contract.key)
-        differs = " OR ".join(f"NOT (t.`{c}` <=> s.`{c}`)" for c in contract.stable_columns if c not in contract.key)
-        values: dict[str, str | Column] = {name: f"s.`{name}`" for name in contract.column_names}
+        incoming = {name: f"s.`{name}`" for name in contract.column_names}
+        changed: dict[str, str | Column] = {**incoming, **combine}
+        values: dict[str, str | Column] = {**incoming}
+        told_apart = [name for name in (*contract.stable_columns, *combine) if name not in contract.key]
+        differs = " OR ".join(f"NOT (t.`{name}` <=> {changed[name]})" for name in told_apart)
 
         def merge() -> None:
             source, left = rows.withColumn("_gone", F.lit(False)), gone() if gone else None
@@ -261,7 +275,7 @@ class Warehouse:
             if left is not None:
                 into = into.whenMatchedDelete("s._gone")
             if differs:
-                into = into.whenMatchedUpdate(f"NOT s._gone AND ({differs}) AND ({only_if})", set=values)
+                into = into.whenMatchedUpdate(f"NOT s._gone AND ({differs}) AND ({only_if})", set=changed)
             into.whenNotMatchedInsert("NOT s._gone", values=values).execute()
 
         self._commit(contract, merge)
@@ -280,6 +294,11 @@ class Warehouse:
             if broken := _violated(contract, str(error)):
                 raise ContractBroken(f"{contract.name}: {broken}. Nothing was written.") from error
             raise
+
+
+def sql_text(text: str) -> str:
+    """A text as a literal of Spark SQL."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 @functools.cache

@@ -14,19 +14,22 @@ Responder = Callable[[Mapping[str, Any]], str]
 
 
 class Rules:
-    """A responder that picks by the schema's name, which is the schema's title. Add rules with `rules[title] = f`."""
+    """A responder that picks by the schema's name, which is the schema's title. Add rules with `rules[title] = f`.
+
+    The rule for None answers what asks for free text.
+    """
 
     def __init__(self) -> None:
-        self._by_title: dict[str, Responder] = {}
+        self._by_title: dict[str | None, Responder] = {}
 
-    def __setitem__(self, title: str, responder: Responder) -> None:
+    def __setitem__(self, title: str | None, responder: Responder) -> None:
         self._by_title[title] = responder
 
     def __call__(self, body: Mapping[str, Any]) -> str:
         """The answer's text."""
         asked = asked_schema(body)
         if asked is None:
-            return echo(body)
+            return self._by_title.get(None, echo)(body)
         title, schema = asked
         if title in self._by_title:
             return self._by_title[title](body)

@@ -1,5 +1,6 @@
 """Simple rules by which the chaos endpoint answers l2a's own prompts, so that a whole pipeline runs against it.
 
+Rollouts: a question about the last thing that was said, or the stop mark once a few things were.
 Extraction: every user message that is not a question supplies one fact, named by the expert's question before it.
 Grading: the share of an item's words that the utterance holds.
 """
@@ -11,16 +12,20 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from l2a.llm.chaos.responder import Rules, last_text
+from l2a.dialogue.types import STOP_MARK
+from l2a.llm.chaos.responder import Rules, echo, last_text
 
 _WORD = re.compile(r"\w+")
 _FROM = re.compile(r"in messages (\d+) and after")
+_ENOUGH = 3
+"""User messages after which the policy of the rules stops."""
 _QUESTION = re.compile(r"[?？؟]")
 
 
 def pipeline_rules() -> Rules:
-    """Rules for extraction and grading; anything else is answered by the schema."""
+    """Rules for extraction, grading and rollouts; anything else is answered by the schema."""
     rules = Rules()
+    rules[None] = speak
     rules["facts"] = extract
     rules["judgement"] = grade
     return rules
@@ -42,6 +47,14 @@ def extract(body: Mapping[str, Any]) -> str:
             if value:
                 facts.append({"message": line["message"], "attribute": attribute[:80] or "problem", "value": value})
     return json.dumps({"facts": facts[:100]}, ensure_ascii=False)
+
+
+def speak(body: Mapping[str, Any]) -> str:
+    """An expert's next utterance; anything else that asks for free text gets a question too."""
+    messages = body["messages"]
+    system = str(messages[0].get("content", "")) if messages and messages[0].get("role") == "system" else ""
+    told = sum(message.get("role") == "user" for message in messages)
+    return STOP_MARK if STOP_MARK in system and told > _ENOUGH else echo(body)
 
 
 def grade(body: Mapping[str, Any]) -> str:

@@ -1,8 +1,8 @@
-"""The prompts of extractor and grader: versioned files, and the requests made of them.
+"""The prompts of extractor, grader and policy: versioned files, and the requests made of them.
 
-    v1/extract.md, v1/grade.md     instructions, in the words of the method; language-neutral
-    frame.py                       how dialogues stand in a prompt: as data that cannot close its own frame
-    extraction.py, grading.py      the messages, the schema of the answer, and the way back to facts and judgements
+    v1/extract.md, grade.md, rollout.md    instructions, in the words of the method; language-neutral
+    frame.py                               how dialogues stand in a prompt: as data that cannot close its own frame
+    extraction.py, grading.py, rollout.py  messages, schema of the answer, and the way back to facts and judgements
 
 Two forms. `paper` is the published order (what differs comes before what is shared); `prefix` puts what is shared first
 (instructions, dialogue, then what differs), so that an endpoint's prefix cache serves it. A change to a file's words is
@@ -21,5 +21,5 @@ VERSION = "v1"
 
 @cache
 def instructions(name: str, version: str = VERSION) -> str:
-    """The text of a prompt file, `extract` or `grade`."""
+    """The text of a prompt file, `extract`, `grade` or `rollout`."""
     return files(__package__).joinpath(version, f"{name}.md").read_text(encoding="utf-8").strip()

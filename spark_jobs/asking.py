@@ -1,0 +1,97 @@
+"""What a Spark task does with its requests: asks them, and stores every answer in the spool."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from types import TracebackType
+
+import pyarrow as pa
+from pyspark import TaskContext
+
+from l2a.llm.engine import Engine
+from l2a.llm.errors import JobStopped, StoppedByCaller
+from l2a.llm.request import ChatRequest
+from l2a.llm.settings import LLMSettings
+from l2a.llm.spool import Spool
+from l2a.llm.sync import answer_batches
+
+Batches = Iterator[pa.RecordBatch]
+WATCH_SECONDS = 1.0
+
+
+def asker(warehouse: str, run: str, settings: LLMSettings, tasks: int) -> Callable[[Batches], Batches]:
+    """The function that asks a partition's requests (columns request_id, request); gives the number stored.
+
+    An error that stops the job is left in the spool for the driver and the other tasks, so that Spark does not try the
+    task again.
+    """
+
+    def ask(batches: Batches) -> Batches:
+        context = TaskContext.get()
+        assert context is not None, "runs in a Spark task"
+        task, attempt = context.partitionId(), context.taskAttemptId()
+        place = Spool(warehouse, run)
+        stored = 0
+        with _Watch(place, task, attempt) as watch:
+            engine = Engine(settings, tasks=tasks, stop_check=lambda: watch.stopped)
+            watch.engine = engine
+            try:
+                for rows in answer_batches(_requests(batches, watch), settings, engine=engine):
+                    place.store(task, attempt, rows)
+                    stored += len(rows)
+            except StoppedByCaller:
+                pass
+            except JobStopped as error:
+                place.stop(error)
+        yield pa.RecordBatch.from_pydict({"stored": pa.array([stored], pa.int64())})
+
+    return ask
+
+
+def _requests(batches: Batches, watch: _Watch) -> Iterator[ChatRequest]:
+    """The partition's requests, without those that another attempt at it has stored."""
+    for batch in batches:
+        for address, line in zip(batch.column("request_id"), batch.column("request"), strict=True):
+            if address.as_py() not in watch.finished:
+                yield ChatRequest.from_json(line.as_py())
+
+
+class _Watch:
+    """Looks into the spool and writes to it beside the calls: what others finished, whether to stop, how far we are."""
+
+    def __init__(self, place: Spool, task: int, attempt: int) -> None:
+        self.engine: Engine | None = None
+        self.stopped: JobStopped | None = None
+        self.finished: set[str] = set()
+        self._place = place
+        self._task, self._attempt = task, attempt
+        self._files: set[str] = set()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="l2a-spool", daemon=True)
+
+    def __enter__(self) -> _Watch:
+        self._look()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._tell()
+
+    def _run(self) -> None:
+        while not self._ended.wait(WATCH_SECONDS):
+            self._look()
+            self._tell()
+
+    def _look(self) -> None:
+        self.finished |= self._place.finished(self._task, self._attempt, self._files)
+        if (why := self._place.stopped()) is not None:
+            self.stopped = StoppedByCaller(f"another task stopped the job: {why[1]}")
+
+    def _tell(self) -> None:
+        if self.engine is not None:
+            self._place.tell(self._task, self._attempt, self.engine.progress)
