@@ -1,0 +1,108 @@
+"""`l2a serve`: vLLM on a model, in the foreground, until Ctrl-C.
+
+l2a serve --tiny                                     a tiny model made on the spot: no download, no GPU
+l2a serve models/policy --name policy --port 8001    a model folder on disk
+l2a serve models/policy -- --max-model-len 4096      what stands after -- goes to vLLM as it is
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+from pathlib import Path
+
+import click
+
+from l2a.errors import UsageError
+from l2a.options import Command
+from l2a.progress import say
+from l2a.serving.folder import model_folder
+from l2a.serving.process import LOCALHOST, START_SECONDS, Server, serving
+
+_FOR_VLLM = "l2a.serving.for_vllm"
+
+
+class _Serve(Command):
+    """Keeps what stands after `--` apart, whether or not a folder stands before it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        at = args.index("--") if "--" in args else len(args)
+        ctx.meta[_FOR_VLLM] = tuple(args[at + 1 :])
+        return super().parse_args(ctx, args[:at])
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return [*super().collect_usage_pieces(ctx), "[-- VLLM ARGUMENTS]"]
+
+
+@click.command("serve", cls=_Serve)
+@click.argument("folder", required=False, metavar="[FOLDER]")
+@click.option("--tiny", is_flag=True, help="Make a tiny model and serve it: real calls, answers without sense.")
+@click.option("--name", metavar="NAME", help="Model name in calls [default: the folder's name; --tiny: tiny].")
+@click.option(
+    "--host", default=LOCALHOST, show_default=True, help="0.0.0.0 lets other machines in; it asks for no key."
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder in which --tiny keeps its model [default: l2a in the user's cache folder].",
+)
+@click.option("--log", type=click.Path(path_type=Path, dir_okay=False), help="File for all that vLLM says.")
+@click.option(
+    "--start-timeout",
+    type=click.FloatRange(min=1),
+    default=START_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="Give up when it does not answer by then.",
+)
+@click.pass_context
+def command(
+    context: click.Context,
+    folder: str | None,
+    tiny: bool,
+    name: str | None,
+    host: str,
+    port: int,
+    cache: Path | None,
+    log: Path | None,
+    start_timeout: float,
+) -> None:
+    """Start vLLM on a model, wait until it answers, and serve until Ctrl-C.
+
+    Standard output gets the endpoint, the model's name and the version of its weights.
+    """
+    if tiny == (folder is not None):
+        raise UsageError("Say what to serve: the folder of a model, or --tiny.")
+    if cache is not None and not tiny:
+        raise UsageError("--cache is where --tiny keeps its model; a folder is served from where it is.")
+    model = _tiny(cache) if folder is None else model_folder(Path(folder))
+    name = name or model.name.split("@")[0]
+    say(f"serve: starting vLLM on {model}")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the server is stopped, and waited for
+    for_vllm = context.meta[_FOR_VLLM]
+    with serving(
+        model, name, host=host, port=port, start_seconds=start_timeout, log=log, arguments=for_vllm
+    ) as server:  # fmt: skip
+        try:
+            _introduce(server)
+            server.wait()
+        except KeyboardInterrupt:
+            say("serve: stopping")
+
+
+def _tiny(cache: Path | None) -> Path:
+    from l2a.serving.tiny import make_tiny_model
+
+    if cache is None:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "l2a"
+    return make_tiny_model(cache)
+
+
+def _introduce(server: Server) -> None:
+    options = shlex.join(["--endpoint", server.url, "--model", server.model])
+    say(f"serve: ready; Ctrl-C stops it. To try it: l2a extract --extractor llm {options}")
+    click.echo(f"endpoint       {server.url}")
+    click.echo(f"model          {server.model}")
+    click.echo(f"model_version  {server.model_version}")

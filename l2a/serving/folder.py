@@ -1,0 +1,53 @@
+"""A model folder on disk: whether it is one, and which version of weights it holds."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from l2a.errors import UsageError
+from l2a.llm.versions import version_of
+
+_DECIDING = {".json", ".safetensors", ".bin", ".model", ".txt", ".jinja"}
+"""Endings of the files that decide a model's answers: weights, configuration, tokenizer, chat template."""
+_DIGITS = 16
+_CHUNK = 1 << 22
+
+
+def model_folder(path: Path) -> Path:
+    """`path`, absolute, if a server can load a model from it. Raises UsageError where it cannot."""
+    if not path.is_dir():
+        raise UsageError(f"There is no model folder {path}. Give the path of a folder with config.json and weights.")
+    if not (path / "config.json").is_file():
+        adapter = ": it holds an adapter, which has to be merged into its base model first"
+        why = adapter if (path / "adapter_config.json").is_file() else ""
+        raise UsageError(f"{path} is no model folder, it has no config.json{why}.")
+    return path.absolute()
+
+
+def served_folder(folder: Path, name: str, scratch: Path) -> tuple[Path, str]:
+    """The path to serve a model folder under, and the version of its weights.
+
+    An endpoint tells the path that it loaded from. One that names a version (l2a.llm.versions) is taken as it is; for
+    any other folder the path is a link in `scratch` that does, so that a client need not be told.
+    """
+    version = version_of({"root": str(folder)})
+    if version is not None:
+        return folder, version
+    version = digest(folder)
+    link = scratch / f"{name.replace('/', '-')}@{version}"
+    link.symlink_to(folder)
+    return link, version
+
+
+def digest(folder: Path) -> str:
+    """16 hexadecimal digits over the names and bytes of the files that decide the model's answers."""
+    total = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix in _DECIDING:
+            one = hashlib.sha256()
+            with path.open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    one.update(chunk)
+            total.update(f"{path.name}\0{one.hexdigest()}\n".encode())
+    return total.hexdigest()[:_DIGITS]

@@ -1,0 +1,48 @@
+"""A package `vllm` that stands in for the real one: the same command line, up in a moment, and of two processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+SERVER = """
+import argparse, http.server, json, os, pathlib, signal, subprocess, sys, time
+
+options = argparse.ArgumentParser()
+for name in ("model", "served-model-name", "host", "port", "dtype", "kv-cache-memory-bytes", "fake"):
+    options.add_argument("--" + name)
+for name in ("enable-prefix-caching", "enable-prompt-tokens-details", "disable-uvicorn-access-log"):
+    options.add_argument("--" + name, action="store_true")
+given = options.parse_args()
+if given.fake == "dies":
+    sys.exit("RuntimeError: no room for the weights")
+if given.fake == "stubborn":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+# As vLLM's engine: a process of its own, which does not hear of its parent's death.
+engine = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+pathlib.Path(os.environ["FAKE_VLLM_PIDS"]).write_text(f"{os.getpid()} {engine.pid}")
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        told = {"id": given.served_model_name, "root": given.model, "offline": os.environ["HF_HUB_OFFLINE"]}
+        body = json.dumps({"data": [told]}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        if given.fake == "dies later":
+            print("the engine core died", flush=True)
+            os._exit(3)
+
+if given.fake != "never answers":
+    http.server.ThreadingHTTPServer((given.host, int(given.port)), Answers).serve_forever()
+time.sleep(600)
+"""
+
+
+def install(folder: Path) -> None:
+    """Puts the package where a PYTHONPATH of `folder` finds it first."""
+    package = folder / "vllm" / "entrypoints" / "openai"
+    package.mkdir(parents=True)
+    (package / "api_server.py").write_text(SERVER, encoding="utf-8")
+    for parent in (package, package.parent, package.parent.parent):
+        (parent / "__init__.py").touch()
