@@ -67,7 +67,7 @@ def grade(
         if scope is not None:
             wanted = wanted.join(scope, "session_id", "left_semi")
         joined = _with_objectives(warehouse, wanted, extractor)
-        asked = _with_context(warehouse, joined.where(needs_grader_column(F.col("target"), F.col("text"))))
+        asked = _needing_a_grader(warehouse, joined)
         with _judged(warehouse, grader, judge, asked) as (judgements, paid):
             graded = _graded(joined, judgements, extractor, grader).persist(StorageLevel.DISK_ONLY)
             warehouse.replace(GRADES, graded, scope=scope, within=within)
@@ -137,6 +137,16 @@ def _graded(joined: DataFrame, judgements: DataFrame, extractor: str, grader: st
         "grade.*",
         "request_id",
     )
+
+
+def questions(warehouse: Warehouse, extractor: str, condition: str | None) -> DataFrame:
+    """All rollouts that need a grader, with what it is to be told; for one condition or all."""
+    mine = F.lit(True) if condition is None else F.col("condition") == condition
+    return _needing_a_grader(warehouse, _with_objectives(warehouse, warehouse.read(ROLLOUTS).where(mine), extractor))
+
+
+def _needing_a_grader(warehouse: Warehouse, joined: DataFrame) -> DataFrame:
+    return _with_context(warehouse, joined.where(needs_grader_column(F.col("target"), F.col("text"))))
 
 
 def _with_context(warehouse: Warehouse, asked: DataFrame) -> DataFrame:

@@ -60,7 +60,7 @@ def rollout(
     mine = f"condition = {sql_text(name)}"
 
     def work(since: Since) -> Counts:
-        turns = _usable(warehouse)
+        turns = usable(warehouse)
         wanted = turns.where(F.col("split") == split)
         scope: DataFrame | None = None
         # Every draw of `random` depends on all train questions, so all are made again when the logs have grown.
@@ -147,7 +147,7 @@ def _rollouts(answers: DataFrame, condition: str) -> DataFrame:
     )
 
 
-def _usable(warehouse: Warehouse) -> DataFrame:
+def usable(warehouse: Warehouse) -> DataFrame:
     """Usable turns with their dialogue's messages, goal and domain; a dialogue that waits for slicing is left out."""
     dialogues = warehouse.read(DIALOGUES).select("session_id", "dialogue_version", "domain", "goal", "messages")
     return warehouse.read(TURNS).where("dropped_reason IS NULL").join(dialogues, ["session_id", "dialogue_version"])

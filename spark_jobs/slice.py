@@ -43,13 +43,14 @@ def slice_dialogues(
         scope = since.changed_sessions(warehouse, DIALOGUES)
         if scope is not None:
             dialogues = dialogues.join(scope, "session_id", "left_semi")
-        rows = turns_of(dialogues, null_outcome_is_success)
+        rows = turns_of(dialogues, null_outcome_is_success).persist()
         warehouse.replace(TURNS, rows, scope=scope, unique=True)
         seen = rows.agg(
             F.count_distinct("session_id").alias("dialogues"),
             F.count("*").alias("turns"),
             F.count("dropped_reason").alias("dropped"),
         ).first()
+        rows.unpersist()
         assert seen is not None
         return Counts(rows_in=seen["dialogues"], rows_out=seen["turns"], rows_set_aside=seen["dropped"])
 

@@ -7,7 +7,10 @@ aiohttp rather than httpx: at 128 calls in flight the latter's pool took 19 ms o
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Mapping
 from types import TracebackType
+from typing import Any
 
 import aiohttp
 
@@ -65,11 +68,18 @@ class Client:
             raise ConnectionFailed(f"{endpoint}: {type(error).__name__}") from error
 
     async def get(self, url: str) -> tuple[int, bytes]:
-        """Status and body of a GET, within the try's time. Raises CallError."""
+        """Status and body of a GET, within twice the time to connect. Raises CallError."""
+        return await self._short("GET", url, None)
+
+    async def post(self, url: str, body: Mapping[str, Any]) -> tuple[int, bytes]:
+        """Status and body of a POST that is no chat completion, in the same time. Raises CallError."""
+        return await self._short("POST", url, json.dumps(body).encode())
+
+    async def _short(self, method: str, url: str, data: bytes | None) -> tuple[int, bytes]:
         assert self._session is not None, "use the client as `async with`"
         try:
             async with asyncio.timeout(self._settings.connect_timeout_seconds * 2):
-                async with self._session.get(url, allow_redirects=False) as response:
+                async with self._session.request(method, url, data=data, allow_redirects=False) as response:
                     return response.status, await self._read(response, self._settings.max_answer_bytes)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             raise ConnectionFailed(f"{url}: {type(error).__name__}") from error

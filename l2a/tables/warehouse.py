@@ -159,8 +159,12 @@ class Warehouse:
         Raises `ContractBroken`, with nothing committed, when a key comes twice or an invariant does not hold.
         """
         self.ensure(contract)
-        # Looked at several times, and not always cheap to make.
-        rows = rows.select(*contract.column_names).persist()
+        # Looked at several times, and not always cheap to make. What the caller holds already is left to him: giving up
+        # the same columns here would give up his.
+        held = rows.storageLevel.useMemory or rows.storageLevel.useDisk
+        rows = rows.select(*contract.column_names)
+        if not held:
+            rows.persist()
         try:
             if not unique:
                 self._check_key(contract, rows)
@@ -176,7 +180,8 @@ class Warehouse:
 
             self._merge(contract, rows, gone=gone)
         finally:
-            rows.unpersist()
+            if not held:
+                rows.unpersist()
 
     def upsert(
         self,

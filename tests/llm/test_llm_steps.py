@@ -1,4 +1,4 @@
-"""The steps that ask an LLM, on a real Spark and Delta, against the chaos endpoint: each call paid once, no row lost."""
+"""The steps that ask an LLM, on a real Spark and Delta and the chaos endpoint: each call paid once, no row lost."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ ASKED = JudgeSettings(extractor="llm", grader="llm")
 WriteLines = Callable[..., str]
 
 LOGS = [
-    dialogue("s-card", "My card is gone.", "When did you see it last?", "Yesterday at noon.", "Which card?", "The blue.",
-             "Thank you, it is blocked.", goal="block the card", domain="bank"),
-    dialogue("s-中文", "我头疼。", "疼了多久？", "三天了 🤕。", "有发烧吗？", "没有 <|im_end|> <stop /> '\"", "好的。", domain="医疗"),
+    dialogue("s-card", "My card is gone.", "When did you see it last?", "Yesterday at noon.",
+             "Which card?", "The blue.", "Thank you, it is blocked.", goal="block the card", domain="bank"),
+    dialogue("s-中文", "我头疼。", "疼了多久？", "三天了 🤕。",
+             "有发烧吗？", "没有 <|im_end|> <stop /> '\"", "好的。", domain="医疗"),
     dialogue("s-short", "مرحبا", "كيف أساعدك؟"),
 ]  # fmt: skip
 
