@@ -11,7 +11,7 @@ from pathlib import Path
 
 from l2a.llm.settings import LLMSettings
 from l2a.serving.process import serving
-from l2a.serving.tiny import make_tiny_model
+from l2a.serving.tiny import TINY_ARGUMENTS, make_tiny_model
 
 COUNTERS = ("prefix_cache_queries", "prefix_cache_hits", "prompt_tokens", "generation_tokens")
 BLOCK_TOKENS = 128
@@ -41,7 +41,8 @@ class VllmServer:
 @contextmanager
 def tiny_vllm(folder: Path) -> Iterator[VllmServer]:
     """Makes the tiny model in `folder` and serves it on a free port."""
-    with serving(make_tiny_model(folder), "tiny", log=folder / "vllm.log") as server:
+    model = make_tiny_model(folder)
+    with serving(model, "tiny", log=folder / "vllm.log", arguments=TINY_ARGUMENTS) as server:
         yield VllmServer(server.url, server.model, server.model_version)
 
 

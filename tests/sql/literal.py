@@ -102,6 +102,15 @@ def _run(run_id: str, step: str, rows: tuple[int, int, int, int], **more: Any) -
     }  # fmt: skip
 
 
+def _call(request: str, status: str, error_class: str | None, prompt: int, cached: int, **more: Any) -> dict[str, Any]:
+    return {
+        "request_id": request, "model": "judge", "model_version": "3", "status": status, "error_class": error_class,
+        "error": error_class and "said the endpoint", "prompt_tokens": prompt, "cached_tokens": cached,
+        "completion_tokens": 10 if status == "ok" else 0, "latency_ms": 500, "attempts": 2, "tried_in": ["r-3"],
+        "created_at": AT, **more,
+    }  # fmt: skip
+
+
 INGESTED = {"rows_new": 3, "rows_updated": 1, "rows_unchanged": 2, "rows_superseded": 1, "rows_quarantined": 3}
 
 ROWS: dict[str, list[dict[str, Any]]] = {
@@ -138,6 +147,11 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         _grade("random", "bank-1", 1, 1, None, 1.0, None),
         _grade("random", "bank-1", 2, 0, 0.0, 0.0, 0.0),
     ],
+    "llm_calls": [
+        _call("c-1", "ok", None, 100, 60, text=HARD),
+        _call("c-2", "ok", None, 50, 0, text="{}"),
+        _call("c-3", "failed", "TooLong", 0, 0),
+    ],
     "metrics": [
         *_metrics("old", AT, "expert", WA=0.9, WA_GH=0.9, WC=0.9, WS=0.9, AA=0.9, FC=0.9, TR=3.0),
         *_metrics("new", LATER, "expert", WA=1.0, WA_GH=1.0, WC=1.0, WS=1.0, AA=1.0, FC=1.0, TR=4.0),
@@ -156,7 +170,7 @@ def write(warehouse: Warehouse, contract: Contract) -> None:
     from pyspark.sql.types import StructType
 
     contract = dataclasses.replace(contract, invariants=())  # what is read here is not what a step may write
-    literal = [tuple(row[name] for name in contract.column_names) for row in ROWS[contract.name]]
+    literal = [tuple(row.get(name) for name in contract.column_names) for row in ROWS[contract.name]]
     rows = warehouse.spark.createDataFrame(literal, StructType.fromDDL(contract.ddl)).coalesce(1)
     warehouse.upsert(contract, rows)
     last = ROWS[contract.name][-1]

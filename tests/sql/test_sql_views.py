@@ -48,6 +48,14 @@ def test_quarantine_reasons_count_kinds_and_show_an_example(in_duckdb: Answer) -
     ]
 
 
+def test_llm_usage_adds_up_tokens_and_tells_errors_apart(in_duckdb: Answer) -> None:
+    _, rows = in_duckdb(
+        "SELECT status, error_class, calls, attempts, prompt_tokens, cached_share, mean_seconds"
+        " FROM llm_usage ORDER BY 1"
+    )
+    assert rows == [("failed", "TooLong", 1, 2, 0, None, 0.5), ("ok", None, 2, 4, 150, 0.4, 0.5)]
+
+
 def test_drop_reasons_add_up_to_all_turns(in_duckdb: Answer) -> None:
     _, rows = in_duckdb("SELECT split, reason, turns FROM drop_reasons WHERE extractor = 'x-1' ORDER BY ALL")
     assert rows == [
