@@ -19,6 +19,7 @@ from l2a.options import Command
 from l2a.progress import say
 from l2a.serving.folder import model_folder
 from l2a.serving.process import LOCALHOST, START_SECONDS, Server, require_vllm, serving
+from l2a.serving.tiny import TINY_ARGUMENTS, make_tiny_model
 
 _FOR_VLLM = "l2a.serving.for_vllm"
 
@@ -82,7 +83,7 @@ def command(
     name = name or model.name.split("@")[0]
     say(f"serve: starting vLLM on {model}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the server is stopped, and waited for
-    for_vllm = context.meta[_FOR_VLLM]
+    for_vllm = [*(TINY_ARGUMENTS if tiny else ()), *context.meta[_FOR_VLLM]]
     with serving(
         model, name, host=host, port=port, start_seconds=start_timeout, log=log, arguments=for_vllm
     ) as server:  # fmt: skip
@@ -94,8 +95,6 @@ def command(
 
 
 def _tiny(cache: Path | None) -> Path:
-    from l2a.serving.tiny import make_tiny_model
-
     if cache is None:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "l2a"
     try:

@@ -31,8 +31,13 @@ from l2a.serving.folder import model_folder, served_folder
 LOCALHOST = "127.0.0.1"
 START_SECONDS = 900.0
 """A large model is read from a disk and compiled; the tiny one takes a minute."""
-_CPU_CACHE_BYTES = 1 << 30
-"""Of the prefix cache. Left to itself, vLLM takes most of a machine's memory."""
+_ON_CPU = (
+    *("--dtype", "float32"),
+    # Left to itself, the cache takes most of a machine's memory.
+    *("--kv-cache-memory-bytes", str(1 << 30)),
+    # vLLM 0.32 dies of a seeded request whose prompt is read in parts: a CPU's random generator cannot be set back.
+    "--no-enable-chunked-prefill",
+)
 _STOP_SECONDS = 30.0
 _SAY_EVERY_SECONDS = 30.0
 _LOG_LINES = 15
@@ -108,12 +113,11 @@ def require_vllm() -> None:
 
 def vllm_command(path: Path, name: str, host: str, port: int, arguments: Sequence[str] = ()) -> list[str]:
     """The command line; what comes last wins, so `arguments` may say otherwise."""
-    on_cpu = ["--dtype", "float32", "--kv-cache-memory-bytes", str(_CPU_CACHE_BYTES)] if runs_on_cpu() else []
     return [
         *(sys.executable, "-m", "vllm.entrypoints.openai.api_server"),
         *("--model", str(path), "--served-model-name", name, "--host", host, "--port", str(port)),
         *("--enable-prefix-caching", "--enable-prompt-tokens-details", "--disable-uvicorn-access-log"),
-        *on_cpu,
+        *(_ON_CPU if runs_on_cpu() else ()),
         *arguments,
     ]
 

@@ -18,6 +18,8 @@ from l2a.serving.tiny_tokens import CHAT_TEMPLATE, END, PAD, make_tokenizer, tok
 from l2a.serving.tiny_weights import HEADS, HIDDEN, INTERMEDIATE, LAYERS, make_weights
 
 POSITIONS = 16384
+TINY_ARGUMENTS = ("--enforce-eager",)
+"""For vLLM: to compile so small a model takes half of the start, and a C++ compiler. `--no-enforce-eager` does it."""
 
 
 def make_tiny_model(folder: Path) -> Path:

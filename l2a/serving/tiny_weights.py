@@ -9,7 +9,7 @@ signs, which decide among the tokens of a kind. So the form of an answer is fixe
     free text       a capitalised word, three more, a question mark, the end; sometimes `<stop />` and the end
     a JSON schema   as few strings, items and digits as the schema lets it end with; lists of objects hold none or one
 
-Every state leads towards the end, so that an answer ends at any temperature. Where a schema leaves no choice, the table
+Every state leads towards the end, so that an answer ends, sampled or greedy. Where a schema leaves no choice, the table
 only decides between longer and shorter tokens for the same text.
 """
 

@@ -162,6 +162,13 @@ def test_turns_of_one_dialogue_are_served_from_the_prefix_cache_in_prefix_form(v
         assert 0 < computed < 2 * BLOCK_TOKENS, "all but the last line was computed once"
 
 
+def test_long_prompts_that_come_at_once_with_a_seed_are_all_answered(vllm_server: VllmServer) -> None:
+    messages = conversation(" ".join(f"Line {number}: 疼 and {number * 7919}." for number in range(100)))
+    rows = ask([free_text(vllm_server, messages, sample) for sample in range(24)], vllm_server.settings())
+    assert [row.error for row in rows if not row.ok] == []
+    assert min(row.prompt_tokens for row in rows) > 1000, "more at once than vLLM reads in one step"
+
+
 def test_the_version_is_that_of_the_weights_without_a_setting(vllm_server: VllmServer) -> None:
     settings = vllm_server.settings(model_version=None)
     assert resolve_model_version(settings) == vllm_server.model_version
