@@ -105,6 +105,12 @@ class EvaluateSettings(Section):
 
     beta: float = Field(default=2.0, ge=0, description="Weight of R_a in the reward (method: 2).")
     replicates: int = Field(default=1000, ge=100, description="Bootstrap replicates behind an interval.")
+    max_slice_values: int = Field(
+        default=200, ge=1, description="So many experts and domains have metrics of their own; the others are `other`."
+    )
+    warn_share: float = Field(
+        default=0.05, ge=0, le=1, description="A larger share of ungraded rollouts or left out turns is warned of."
+    )
     samples: int = Field(default=5, ge=1, description="Rollouts a turn for sampled conditions.")
     temperature: float = Field(default=1.0, gt=0, description="Of rollouts; greedy ones have 0.")
     rollout_max_tokens: int = Field(default=256, ge=1, description="Longest answer of a policy (tokens).")

@@ -70,7 +70,8 @@ def command(
     for condition in policy.BUILT_IN:
         rollout(tables, condition, settings.evaluate, max_failed_share=allowed)
     grade(tables, settings.judge, settings.llm, max_failed_share=allowed)
-    show(row.asDict() for row in evaluate(tables, settings.judge, settings.evaluate))
+    rows = evaluate(tables, settings.judge, settings.evaluate)
+    show((row.asDict() for row in rows), settings.evaluate.warn_share)
     say(_where_next(settings.warehouse))
     if too_many is not None:
         raise too_many

@@ -2,6 +2,7 @@
 -- Answers: how good is each condition, with a 95 % interval over dialogues and the number of rollouts behind each metric?
 -- is_newest marks the newest evaluation of its extractor, grader and beta: conditions are compared within one
 -- evaluation. wa_n is how many rollouts WA stands on, and so on; n_dialogues is the number of dialogues behind AA.
+-- ungraded_share: of the condition's rollouts, those without R_a. dropped_share: of all eval turns, those left out.
 SELECT
   m.evaluation_id,
   m.condition,
@@ -38,7 +39,9 @@ SELECT
   max(CASE WHEN m.metric = 'TR' THEN m.value END) AS tr,
   max(CASE WHEN m.metric = 'TR' THEN m.ci_low END) AS tr_ci_low,
   max(CASE WHEN m.metric = 'TR' THEN m.ci_high END) AS tr_ci_high,
-  max(CASE WHEN m.metric = 'TR' THEN m.n END) AS tr_n
+  max(CASE WHEN m.metric = 'TR' THEN m.n END) AS tr_n,
+  max(m.ungraded_share) AS ungraded_share,
+  max(m.dropped_share) AS dropped_share
 FROM metrics m
 JOIN (
   SELECT

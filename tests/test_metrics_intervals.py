@@ -97,17 +97,17 @@ def test_evaluate_gives_seven_rows_a_group_the_same_however_partitioned(spark) -
 
     frame = spark.createDataFrame(grades({"good": 0.9, "poor": 0.2}), GRADES)
     found = evaluate(frame, by=["condition"], replicates=200)
-    assert found.columns == ["condition", "metric", "value", "n", "n_dialogues", "ci_low", "ci_high"]
+    assert found.columns == ["condition", "metric", "value", "n", "n_dialogues", "ci_low", "ci_high", "ungraded_share"]
     rows = sorted(map(tuple, found.collect()))
     assert [row[:2] for row in rows] == [(c, m) for c in ("good", "poor") for m in sorted(METRIC_NAMES)]
     shuffled = evaluate(frame.repartition(5, "target").orderBy("r_a"), by=["condition"], replicates=200)
     assert sorted(map(tuple, shuffled.collect())) == rows
     by_name = {row[:2]: row[2:] for row in rows}
-    value, n, n_dialogues, low, high = by_name["good", "WA"]
-    assert (n, n_dialogues) == (190, 40)
+    value, n, n_dialogues, low, high, ungraded = by_name["good", "WA"]
+    assert (n, n_dialogues, ungraded) == (190, 40, 0.0)
     assert low < value < high
     assert by_name["poor", "WA"][4] < low
-    assert by_name["good", "WS"] == pytest.approx((1.0, 40, 40, 1 / (1 + t_quantile(39) ** 2 / 40), 1.0))
+    assert by_name["good", "WS"] == pytest.approx((1.0, 40, 40, 1 / (1 + t_quantile(39) ** 2 / 40), 1.0, 0.0))
     assert by_name["good", "TR"][0] == pytest.approx(2 + 2 * (190 * value + 40) / 230)
 
 
@@ -132,6 +132,7 @@ def test_evaluate_with_nothing_to_measure_gives_nulls_and_no_grades_no_rows(spar
     lost = spark.createDataFrame([("x", "s", "STOP", None, None, None, None)], GRADES)
     rows = evaluate(lost, by=["condition"], replicates=50).collect()
     assert [(r.value, r.n, r.n_dialogues, r.ci_low, r.ci_high) for r in rows] == [(None, 0, 0, None, None)] * 7
+    assert {r.ungraded_share for r in rows} == {1.0}
     assert evaluate(lost.limit(0), by=["condition"], replicates=50).collect() == []
 
 

@@ -1,4 +1,4 @@
-"""The metrics of arrays of sums: the SQL of `definitions`, run by DuckDB, for bootstrap replicates and simulations."""
+"""The SQL of `definitions` over arrays of sums, run by DuckDB: for bootstrap replicates, what-ifs and simulations."""
 
 from __future__ import annotations
 
@@ -26,12 +26,17 @@ def metric_arrays(sums: np.ndarray, beta: float) -> Mapping[str, np.ndarray]:
 
     sums: float64 (rows, len(SUMS)), columns in the order of SUMS. Returns name -> float64 (rows,); NaN stands for null.
     """
+    return expression_arrays(METRICS, sums, beta)
+
+
+def expression_arrays(expressions: Mapping[str, str], sums: np.ndarray, beta: float) -> Mapping[str, np.ndarray]:
+    """As `metric_arrays`, for any expressions over the columns of SUMS and `beta`."""
     import pyarrow as pa
 
     columns: dict[str, np.ndarray] = {name: sums[:, i] for i, name in enumerate(SUMS)}
     table = pa.table({"row": np.arange(len(sums)), "beta": np.full(len(sums), float(beta)), **columns})
-    chosen = ", ".join(f"""cast({sql} as double) as "{name}" """ for name, sql in METRICS.items())
+    chosen = ", ".join(f"""cast({sql} as double) as "{name}" """ for name, sql in expressions.items())
     cursor = _connection().cursor()
     cursor.register("sums", table)
     found: pa.Table = cursor.sql(f"select {chosen} from sums order by row").to_arrow_table()
-    return {name: found.column(name).to_numpy() for name in METRICS}  # a null of Arrow is a NaN of numpy
+    return {name: found.column(name).to_numpy() for name in expressions}  # a null of Arrow is a NaN of numpy

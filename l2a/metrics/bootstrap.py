@@ -10,28 +10,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from l2a.metrics.arrays import metric_arrays
-from l2a.metrics.definitions import DENOMINATORS, METRICS, SUMS, top
+from l2a.metrics.arrays import expression_arrays
+from l2a.metrics.definitions import DENOMINATORS, METRICS, SUMS, UNGRADED, top
 from l2a.metrics.intervals import effective, interval
 from l2a.metrics.weights import poisson_weights
 
 _BLOCK = 1024  # dialogues weighted at once: 1,000 replicates of them are 8 MB
-_COUNTED = tuple(dict.fromkeys(DENOMINATORS.values()))
-_COUNTED_AT = [list(SUMS).index(name) for name in _COUNTED]
+COUNTED = tuple(dict.fromkeys(DENOMINATORS.values()))
+"""The sums that count a metric's rollouts, each once: the columns of `Tally.dialogues`."""
+_COUNTED_AT = [list(SUMS).index(name) for name in COUNTED]
 
 
 @dataclass(slots=True)
 class Tally:
     """sums: float64 (1 + replicates, len(SUMS)); row 0 is unweighted, the others are bootstrap replicates.
-    dialogues: float64 (2, counted): for each sum that counts a metric's rollouts, in how many dialogues it is not 0,
-    and the sum of its squares over dialogues."""
+    dialogues: float64 (2, len(COUNTED)): for each of COUNTED, in how many dialogues it is not 0, and the sum of its
+    squares over dialogues."""
 
     sums: np.ndarray
     dialogues: np.ndarray
 
     @classmethod
     def empty(cls, replicates: int) -> Tally:
-        return cls(np.zeros((1 + replicates, len(SUMS))), np.zeros((2, len(_COUNTED))))
+        return cls(np.zeros((1 + replicates, len(SUMS))), np.zeros((2, len(COUNTED))))
 
     @property
     def replicates(self) -> int:
@@ -53,7 +54,9 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric of one group. value and interval are None where there is nothing to take the metric of."""
+    """One metric of one group. value and interval are None where there is nothing to take the metric of.
+
+    ungraded_share: of the group's rollouts, those without R_a; the same for all metrics of the group."""
 
     metric: str
     value: float | None
@@ -61,17 +64,23 @@ class Metric:
     n_dialogues: int
     ci_low: float | None
     ci_high: float | None
+    ungraded_share: float | None
 
 
 def metrics_of(tally: Tally, beta: float) -> list[Metric]:
     """The seven metrics of a tally with their 95 % intervals."""
-    arrays = metric_arrays(tally.sums, beta)
+    arrays = expression_arrays({**METRICS, "ungraded": UNGRADED}, tally.sums, beta)
+    ungraded = _known(arrays["ungraded"][0])
     found = []
     for name in METRICS:
-        column = _COUNTED.index(DENOMINATORS[name])
+        column = COUNTED.index(DENOMINATORS[name])
         n, (count, squares) = float(tally.sums[0, _COUNTED_AT[column]]), tally.dialogues[:, column]
-        value, low, high = float(arrays[name][0]), None, None
-        if not np.isnan(value):
+        value, low, high = _known(arrays[name][0]), None, None
+        if value is not None:
             low, high = interval(value, arrays[name][1:], int(count), effective(n, float(squares)), top(name, beta))
-        found.append(Metric(name, None if np.isnan(value) else value, int(n), int(count), low, high))
+        found.append(Metric(name, value, int(n), int(count), low, high, ungraded))
     return found
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

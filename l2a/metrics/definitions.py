@@ -69,6 +69,9 @@ METRICS: dict[str, str] = {
 
 METRIC_NAMES = tuple(METRICS)
 
+UNGRADED = "(n_rollouts - n + n_continue_right - n_continue_graded) / nullif(cast(n_rollouts as double), 0)"
+"""Expression over the columns of SUMS: the share of rollouts without R_a, because they or their grades failed."""
+
 DENOMINATORS: dict[str, str] = {
     "WA": "n_continue_graded",
     "WA-GH": "n_continue_graded",

@@ -195,33 +195,39 @@ GRADES = Contract(
     tracks_changes=True,
 )
 
+EVALUATION = Column("evaluation_id", "string", "digest of all that the evaluation stands on", volatile=True)
+METRIC = Column("metric", "string", "WA, WA-GH, WC, WS, AA, FC or TR")
+METRIC_KNOWN = one_of("metric", "WA", "WA-GH", "WC", "WS", "AA", "FC", "TR")
+BETA = Column("beta", "double", "weight of R_a in TR")
+MEASURED = (
+    Column("value", "double", "the metric; null over no rollout", True),
+    Column("n", "bigint", "rollouts behind the value"),
+    Column("n_dialogues", "bigint", "dialogues behind the value: the unit that is resampled for the interval"),
+    Column("ci_low", "double", "lower end of the 95 % interval", True),
+    Column("ci_high", "double", "upper end of the 95 % interval", True),
+)
+UNGRADED_SHARE = Column(
+    "ungraded_share", "double", "of these rollouts, those without R_a: they or their grades failed", True
+)
+INTERVAL_ORDERED = Invariant("interval_ordered", "ci_low <= ci_high", "an interval has its ends in order")
+
 METRICS = Contract(
     name="metrics",
     grain="One row per metric of a condition in one evaluation, over all usable eval turns.",
     key=("evaluation_id", "condition", "metric"),
     columns=(
-        Column(
-            "evaluation_id",
-            "string",
-            "digest of all that the evaluation stands on",
-            volatile=True,
-        ),
+        EVALUATION,
         CONDITION,
-        Column("metric", "string", "WA, WA-GH, WC, WS, AA, FC or TR"),
-        Column("value", "double", "the metric; null over no rollout", True),
-        Column("n", "bigint", "rollouts behind the value"),
-        Column("n_dialogues", "bigint", "dialogues behind the value: the unit that is resampled for the interval"),
-        Column("ci_low", "double", "lower end of the 95 % interval", True),
-        Column("ci_high", "double", "upper end of the 95 % interval", True),
+        METRIC,
+        *MEASURED,
         EXTRACTOR,
         GRADER,
-        Column("beta", "double", "weight of R_a in TR"),
+        BETA,
         CREATED,
+        UNGRADED_SHARE,
+        Column("dropped_share", "double", "of all eval turns, those left out: the view drop_reasons says why", True),
     ),
-    invariants=(
-        one_of("metric", "WA", "WA-GH", "WC", "WS", "AA", "FC", "TR"),
-        Invariant("interval_ordered", "ci_low <= ci_high", "an interval has its ends in order"),
-    ),
+    invariants=(METRIC_KNOWN, INTERVAL_ORDERED),
 )
 
 JUDGES = Contract(
@@ -254,9 +260,9 @@ LLM_CALLS = Contract(
         ERROR,
         Column("text", "string", "the answer as it came; kept beside the error where it could not be parsed", True),
         Column("parsed", "string", "the answer as canonical JSON, where a schema was asked for", True),
-        Column("prompt_tokens", "bigint", "over all answered tries: each is paid for"),
+        Column("prompt_tokens", "bigint", "over the answered tries of the run that asked last: each is paid for"),
         Column("cached_tokens", "bigint", "of these, served from the endpoint's prefix cache", volatile=True),
-        Column("completion_tokens", "bigint", "over all answered tries"),
+        Column("completion_tokens", "bigint", "over the answered tries of the run that asked last"),
         Column("latency_ms", "bigint", "of the last try, from sending to the last byte", volatile=True),
         Column("attempts", "bigint", "HTTP tries of the last run that asked", volatile=True),
         Column("last_status", "bigint", "HTTP status of the last try; null: no response", True),
@@ -314,8 +320,35 @@ RUNS = Contract(
     invariants=(one_of("status", "ok", "failed"),),
 )
 
+SLICE_VALUE = "its value; `unknown`: the log does not say; `other`: beyond the most frequent ones"
+
+METRIC_SLICES = Contract(
+    name="metric_slices",
+    grain="One row per metric of a condition in one slice of the eval turns of one evaluation.",
+    key=("evaluation_id", "condition", "slice", "slice_value", "metric"),
+    columns=(
+        EVALUATION,
+        CONDITION,
+        Column("slice", "string", "domain, turn_number, after_first_turn, expert or month"),
+        Column("slice_value", "string", SLICE_VALUE),
+        METRIC,
+        *MEASURED,
+        EXTRACTOR,
+        GRADER,
+        BETA,
+        CREATED,
+        UNGRADED_SHARE,
+    ),
+    invariants=(
+        one_of("slice", "domain", "turn_number", "after_first_turn", "expert", "month"),
+        METRIC_KNOWN,
+        INTERVAL_ORDERED,
+    ),
+)
+
 ALL: tuple[Contract, ...] = (
-    SOURCES, QUARANTINE, DIALOGUES, TURNS, JUDGES, LLM_CALLS, OBJECTIVES, ROLLOUTS, GRADES, METRICS, RUNS,
+    SOURCES, QUARANTINE, DIALOGUES, TURNS, JUDGES, LLM_CALLS, OBJECTIVES, ROLLOUTS, GRADES, METRICS, METRIC_SLICES,
+    RUNS,
 )  # fmt: skip
 
 BY_NAME = {contract.name: contract for contract in ALL}

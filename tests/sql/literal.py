@@ -86,10 +86,15 @@ def _metrics(evaluation: str, at: dt.datetime, condition: str, **values: float |
             "evaluation_id": evaluation, "condition": condition, "metric": name.replace("_", "-"), "value": value,
             "n": 4, "n_dialogues": 2, "ci_low": None if value is None else value - 0.1,
             "ci_high": None if value is None else value + 0.1, "extractor": "x-1", "grader": "g-1", "beta": 2.0,
-            "created_at": at,
+            "created_at": at, "ungraded_share": 0.25, "dropped_share": 0.5,
         }
         for name, value in values.items()
     ]  # fmt: skip
+
+
+def _sliced(slice_name: str, slice_value: str, condition: str, **values: float | None) -> list[dict[str, Any]]:
+    rows = _metrics("new", LATER, condition, **values)
+    return [{**row, "slice": slice_name, "slice_value": slice_value} for row in rows]
 
 
 def _run(run_id: str, step: str, rows: tuple[int, int, int, int], **more: Any) -> dict[str, Any]:
@@ -130,7 +135,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         _objective("bank-1", 1, ["place: the market", "amount: 5, or 6"]),
         _objective("bank-1", 2, []),
         _objective("wenzhen-1", 1, [], dropped_reason="nothing_gained"),
-        _objective("wenzhen-1", 2, None),
+        _objective("wenzhen-1", 2, None, request_id="c-3"),
     ],
     "rollouts": [
         _rollout("expert", "bank-1", 1, 0, "Where was it?"),
@@ -156,6 +161,12 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         *_metrics("old", AT, "expert", WA=0.9, WA_GH=0.9, WC=0.9, WS=0.9, AA=0.9, FC=0.9, TR=3.0),
         *_metrics("new", LATER, "expert", WA=1.0, WA_GH=1.0, WC=1.0, WS=1.0, AA=1.0, FC=1.0, TR=4.0),
         *_metrics("new", LATER, "random", WA=0.0, WA_GH=0.0, WC=1.0, WS=0.0, AA=2 / 3, FC=0.5, TR=1.5),
+    ],
+    "metric_slices": [
+        *_sliced("domain", "bank", "expert", WA=1.0, AA=1.0, TR=4.0),
+        *_sliced("domain", "问诊", "expert", WA=None, AA=0.5, TR=0.5),
+        *_sliced("after_first_turn", "true", "random", WA=0.0, AA=0.5, TR=1.0),
+        *_sliced("turn_number", "6+", "random", WA=0.0, AA=0.5, TR=None),
     ],
     "runs": [
         _run("r-1", "ingest", (10, 4, 3, 3), **INGESTED),

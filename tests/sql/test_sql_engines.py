@@ -60,8 +60,8 @@ def test_a_fresh_warehouse_answers_every_question_with_no_row(question: str, tmp
     assert list(query(connect(str(tmp_path)), QUESTIONS[question]).rows) == []
 
 
-def test_there_are_twenty_questions_and_every_table_and_view_is_listed() -> None:
-    assert len(QUESTIONS) == 20
+def test_there_are_at_least_twenty_questions_and_every_table_and_view_is_listed() -> None:
+    assert len(QUESTIONS) >= 20
     assert [name for name in NAMES if f"| `{name}` |" not in README] == []
 
 

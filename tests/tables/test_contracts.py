@@ -18,6 +18,8 @@ FIXED = {
     "grades": "condition, session_id, turn, sample, extractor, grader, r_a, r_s, omega, status, error",
     "metrics": "evaluation_id, condition, metric, value, n, n_dialogues, ci_low, ci_high, extractor, grader, beta, "
     "created_at",
+    "metric_slices": "evaluation_id, condition, slice, slice_value, metric, value, n, n_dialogues, ci_low, ci_high, "
+    "extractor, grader, beta, created_at",
     "runs": "run_id, step, started_at, seconds, status, rows_in, rows_out, rows_set_aside, rows_failed, calls_paid, "
     "calls_saved, prompt_tokens, cached_tokens, completion_tokens, versions",
 }
