@@ -3,8 +3,8 @@
 
     python -m benchmarks.llm_prompts LOGS.jsonl [--dialogues 20] [--endpoint URL --model NAME --model-version V]
 
-Without --endpoint, a chaos endpoint answers, which counts tokens (4 bytes each) and simulates a prefix cache; P3 needs a
-real one: `l2a serve --tiny` starts a vLLM on the CPU. Computed tokens are prompt tokens that no cache served.
+Without --endpoint, a chaos endpoint answers, which counts tokens (4 bytes each) and simulates a prefix cache; P3 needs
+a real one: `l2a serve --tiny` starts a vLLM on the CPU. Computed tokens are prompt tokens that no cache served.
 """
 
 from __future__ import annotations

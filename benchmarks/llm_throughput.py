@@ -39,10 +39,10 @@ def requests(count: int, salt: str) -> Iterator[ChatRequest]:
 
 
 @contextmanager
-def endpoint(calls_per_second: float) -> Iterator[str]:
+def endpoint(calls_per_second: float, latency: float = LATENCY) -> Iterator[str]:
     """A chaos endpoint in a process of its own; its base URL."""
     command = [sys.executable, "-m", "l2a.llm.chaos", "--port", "0", "--calls-per-second", str(calls_per_second)]
-    process = subprocess.Popen([*command, "--latency-seconds", str(LATENCY)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*command, "--latency-seconds", str(latency)], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         yield process.stdout.readline().strip()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
-from l2a import errors
 from l2a.errors import L2AError
 from l2a.settings import Settings, load
 
@@ -31,10 +31,11 @@ class Command(click.Command):
             raise _Failure(error) from error
         except Exception as error:
             # One that a Spark worker raised arrives as text inside Spark's own exception.
-            raised = re.search(r"^l2a\.errors\.(\w+): (.+)$", str(error), re.MULTILINE)
+            raised = re.search(r"^(l2a(?:\.llm)?\.errors)\.(\w+): (.+)$", str(error), re.MULTILINE)
             if raised is None:
                 raise
-            raise _Failure(getattr(errors, raised[1], L2AError)(raised[2])) from error
+            kind = getattr(importlib.import_module(raised[1]), raised[2], L2AError)
+            raise _Failure(kind(raised[3])) from error
 
 
 def common(function: Function) -> Function:

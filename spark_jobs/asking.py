@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
@@ -18,6 +20,9 @@ from l2a.llm.sync import answer_batches
 
 Batches = Iterator[pa.RecordBatch]
 WATCH_SECONDS = 1.0
+SILENT_SECONDS = 5.0
+"""An attempt that told nothing for so long is dead."""
+log = logging.getLogger(__name__)
 
 
 def asker(warehouse: str, run: str, settings: LLMSettings, tasks: int) -> Callable[[Batches], Batches]:
@@ -32,10 +37,10 @@ def asker(warehouse: str, run: str, settings: LLMSettings, tasks: int) -> Callab
         assert context is not None, "runs in a Spark task"
         task, attempt = context.partitionId(), context.taskAttemptId()
         place = Spool(warehouse, run)
+        _wait_for_others(place, task, attempt)
         stored = 0
-        with _Watch(place, task, attempt) as watch:
-            engine = Engine(settings, tasks=tasks, stop_check=lambda: watch.stopped)
-            watch.engine = engine
+        engine = Engine(settings, tasks=tasks, number=task)
+        with _Watch(place, task, attempt, engine) as watch:
             try:
                 for rows in answer_batches(_requests(batches, watch), settings, engine=engine):
                     place.store(task, attempt, rows)
@@ -49,6 +54,19 @@ def asker(warehouse: str, run: str, settings: LLMSettings, tasks: int) -> Callab
     return ask
 
 
+def _wait_for_others(place: Spool, task: int, attempt: int) -> None:
+    """Waits while another attempt at the task is at work (a speculative copy is one of two): it would be paid twice.
+
+    Once the other is done, Spark ends this one; once it is dead, this one goes on from what it stored.
+    """
+    told = place.others_told(task, attempt)
+    while told:
+        time.sleep(SILENT_SECONDS)
+        before, told = told, place.others_told(task, attempt)
+        if told == before:
+            return
+
+
 def _requests(batches: Batches, watch: _Watch) -> Iterator[ChatRequest]:
     """The partition's requests, without those that another attempt at it has stored."""
     for batch in batches:
@@ -58,12 +76,11 @@ def _requests(batches: Batches, watch: _Watch) -> Iterator[ChatRequest]:
 
 
 class _Watch:
-    """Looks into the spool and writes to it beside the calls: what others finished, whether to stop, how far we are."""
+    """Looks into the spool and writes to it beside the calls: what others finished and spent, whether to stop."""
 
-    def __init__(self, place: Spool, task: int, attempt: int) -> None:
-        self.engine: Engine | None = None
-        self.stopped: JobStopped | None = None
+    def __init__(self, place: Spool, task: int, attempt: int, engine: Engine) -> None:
         self.finished: set[str] = set()
+        self._engine = engine
         self._place = place
         self._task, self._attempt = task, attempt
         self._files: set[str] = set()
@@ -80,18 +97,19 @@ class _Watch:
     ) -> None:
         self._ended.set()
         self._thread.join()
-        self._tell()
+        self._place.tell(self._task, self._attempt, self._engine.progress)
 
     def _run(self) -> None:
         while not self._ended.wait(WATCH_SECONDS):
-            self._look()
-            self._tell()
+            try:
+                self._look()
+                self._place.tell(self._task, self._attempt, self._engine.progress)
+            except OSError as error:  # storage that says no once must not end the watch
+                log.warning("the spool cannot be reached just now: %s", type(error).__name__)
 
     def _look(self) -> None:
         self.finished |= self._place.finished(self._task, self._attempt, self._files)
         if (why := self._place.stopped()) is not None:
-            self.stopped = StoppedByCaller(f"another task stopped the job: {why[1]}")
-
-    def _tell(self) -> None:
-        if self.engine is not None:
-            self._place.tell(self._task, self._attempt, self.engine.progress)
+            self._engine.stop_soon(StoppedByCaller(f"another task stopped the job: {why[1]}"))
+        if self._engine.settings.spending_limit is not None:
+            self._engine.spent_elsewhere = max(0.0, self._place.told().cost - self._engine.progress.cost)

@@ -21,6 +21,7 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_fixed
 
+from l2a.errors import L2AError
 from l2a.llm import errors, spool
 from l2a.llm.errors import JobStopped
 from l2a.llm.settings import LLMSettings
@@ -89,9 +90,11 @@ def unanswered(warehouse: Warehouse, calls: DataFrame, max_runs: int) -> DataFra
 
 
 def retryable(warehouse: Warehouse, contract: Contract, within: str, max_runs: int) -> DataFrame:
-    """Sessions of a step's failed rows (SQL condition `within`) whose call is to be tried again: session_id."""
+    """Sessions of a step's failed rows (SQL condition `within`) whose call is to be tried again, or was answered since
+    (for other rows, or by a run that was stopped): session_id.
+    """
     failed = warehouse.read_or_empty(contract).where(f"status = 'failed' AND request_id IS NOT NULL AND ({within})")
-    calls = warehouse.read_or_empty(LLM_CALLS).where((F.col("status") == "failed") & (F.size("tried_in") < max_runs))
+    calls = warehouse.read_or_empty(LLM_CALLS).where((F.col("status") == "ok") | (F.size("tried_in") < max_runs))
     return failed.join(calls.select("request_id"), "request_id").select("session_id").distinct()
 
 
@@ -111,11 +114,26 @@ def _ask(warehouse: Warehouse, waiting: DataFrame, settings: LLMSettings, rows: 
     finally:
         paid = drain(warehouse, own=run, rows=rows)
     stopped = place.stopped()
+    if stopped is None:
+        _all_there(warehouse, waiting)
     spool.remove(warehouse.root, run)
     if stopped is not None:
         name, message = stopped
-        raise getattr(errors, name, JobStopped)(message)
+        error = getattr(errors, name, JobStopped)(message)
+        error.counts = paid.counts()
+        raise error
     return paid
+
+
+def _all_there(warehouse: Warehouse, waiting: DataFrame) -> None:
+    """A step must not take a request without a row for an answer that says nothing."""
+    lost = waiting.join(warehouse.read(LLM_CALLS).select("request_id"), "request_id", "left_anti").count()
+    if lost:
+        raise L2AError(
+            f"{lost:,} requests have no row in llm_calls although their tasks ended: do all executors write to "
+            f"{warehouse.root}/{spool.FOLDER}? A path without a scheme must be a folder that all machines share. "
+            "Run the step again: what was answered is kept."
+        )
 
 
 @contextmanager
@@ -156,7 +174,7 @@ def _vanished(error: BaseException) -> bool:
 
 @retry(retry=retry_if_exception(_vanished), stop=stop_after_attempt(5), wait=wait_fixed(0.5), reraise=True)
 def _merge(warehouse: Warehouse, own: str | None, rows: int) -> Paid:
-    files = f"{warehouse.root}/{spool.FOLDER}/*/part-*.parquet"
+    files = f"{warehouse.root}/{spool.FOLDER}/*/task-*/part-*.parquet"
     try:
         stored = warehouse.spark.read.schema(_ddl()).parquet(files)
     except PySparkException as error:

@@ -17,14 +17,16 @@ from pyspark.sql import functions as F
 from rich.console import Console
 from rich.table import Table
 
+from l2a.errors import UsageError
 from l2a.llm.estimate import Needed, bytes_per_token, needed
 from l2a.llm.request import ChatRequest
 from l2a.options import Command, common
+from l2a.policy import BUILT_IN
 from l2a.settings import Settings
 from l2a.tables.contract import Contract
 from l2a.tables.contracts import DIALOGUES, GRADES, LLM_CALLS, OBJECTIVES, ROLLOUTS, TURNS
 from l2a.tables.warehouse import Warehouse
-from spark_jobs.calls import unanswered
+from spark_jobs.calls import drain, unanswered
 from spark_jobs.command import llm_given, llm_options, start
 from spark_jobs.grade import questions
 from spark_jobs.judging import resolve
@@ -33,8 +35,19 @@ from spark_jobs.llm_policy import llm_policy, policy_rows, rollout_of
 from spark_jobs.requesting import with_requests
 from spark_jobs.rollout import SPLITS, usable
 
-SAMPLE = 400
+SAMPLE = 100
 """Dialogues whose prompts are made; all of them where there are fewer than twice as many."""
+MOST = 2000
+"""Prompts that are looked at, of those; they pass through the driver."""
+
+OPTIONS = {
+    "condition": ("grade", "rollout"),
+    "samples": ("rollout",),
+    "greedy": ("rollout",),
+    "split": ("rollout",),
+    "extractor": ("grade",),
+}
+"""Which steps an option is for."""
 
 Need = tuple[DataFrame, Callable[[Mapping[str, Any]], ChatRequest], Contract, int]
 """Rows that need a call, the request of each, the table that refers to such calls, and the longest answer (tokens)."""
@@ -42,6 +55,8 @@ Need = tuple[DataFrame, Callable[[Mapping[str, Any]], ChatRequest], Contract, in
 
 def estimate(warehouse: Warehouse, settings: Settings, step: str, **options: Any) -> Needed:
     """What the step would ask now. Raises what the step itself raises for its settings."""
+    warehouse.ensure(LLM_CALLS)
+    drain(warehouse)
     rows, make, behind, longest = _NEEDS[step](warehouse, settings, **options)
     everything = rows.agg(F.count("*").alias("rows"), F.count_distinct("session_id").alias("sessions")).first()
     assert everything is not None
@@ -49,13 +64,12 @@ def estimate(warehouse: Warehouse, settings: Settings, step: str, **options: Any
     sampled = rows.where(F.pmod(F.xxhash64("session_id"), F.lit(part)) == 0)
     key = [name for name in ("condition", "session_id", "turn", "sample") if name in rows.columns]
     requests = with_requests(sampled, key, make).persist()
-    # At most a few hundred dialogues, whatever the size of the logs.
     distinct = requests.groupBy("request_id").agg(F.min(F.struct("session_id", "turn", "sample", "request")).alias("r"))
     asked = unanswered(warehouse, distinct, settings.llm.max_runs).select("r.*").orderBy("session_id", "turn", "sample")
-    lines = [row["request"] for row in asked.collect()]
-    seen = requests.count()
+    seen, waiting = requests.count(), asked.count()
+    lines = [row["request"] for row in asked.limit(MOST).collect()]
     requests.unpersist()
-    scale = everything["rows"] / seen if seen else 1.0
+    scale = everything["rows"] / seen * waiting / len(lines) if lines else 1.0
     return needed(
         [ChatRequest.from_json(line) for line in lines],
         settings.llm,
@@ -113,9 +127,9 @@ def show(step: str, found: Needed) -> None:
 
 @click.command(cls=Command)
 @click.argument("step", type=click.Choice(sorted(_NEEDS)))
-@click.option("--condition", metavar="NAME", help="grade: only this condition [default: all].")
+@click.option("--condition", metavar="NAME", help="grade: only this condition [all]. rollout: its policy.")
 @click.option("--samples", type=click.IntRange(1, 1000), help="rollout: samples a turn [default: 5].")
-@click.option("--split", type=click.Choice(SPLITS), default="eval", show_default=True, help="rollout: this split.")
+@click.option("--split", type=click.Choice(SPLITS), help="rollout: turns of this split [default: eval].")
 @click.option("--greedy", is_flag=True, help="rollout: one sample at temperature 0.")
 @click.option("--extractor", metavar="NAME", help="grade: whose objectives [default: embedded].")
 @llm_options
@@ -124,7 +138,7 @@ def command(
     step: str,
     condition: str | None,
     samples: int | None,
-    split: str,
+    split: str | None,
     greedy: bool,
     extractor: str | None,
     config: str | None,
@@ -132,10 +146,21 @@ def command(
     **llm: Any,
 ) -> None:
     """Calls, tokens and money that a step would pay for, before it pays."""
+    given = {
+        "condition": condition,
+        "samples": samples,
+        "greedy": greedy or None,
+        "split": split,
+        "extractor": extractor,
+    }
+    if foreign := [name for name, value in given.items() if value is not None and step not in OPTIONS[name]]:
+        raise UsageError(f"--{foreign[0]} says nothing about {step}; it is for {' and '.join(OPTIONS[foreign[0]])}")
+    if step == "rollout" and condition in BUILT_IN:
+        raise UsageError(f"the built-in condition {condition} asks no LLM")
     settings, tables = start(
         config, warehouse, evaluate={"samples": samples}, judge={"extractor": extractor}, llm=llm_given(**llm)
     )
-    show(step, estimate(tables, settings, step, condition=condition, split=split, greedy=greedy))
+    show(step, estimate(tables, settings, step, condition=condition, split=split or "eval", greedy=greedy))
 
 
 if __name__ == "__main__":

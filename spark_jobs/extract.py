@@ -29,7 +29,7 @@ from spark_jobs.command import max_failed_share as max_failed_share_option
 from spark_jobs.fit_judge import fit_judge
 from spark_jobs.judging import extract_facts, newest_judge, resolve
 from spark_jobs.llm_judging import LLMJudge, extracted, llm_judge
-from spark_jobs.runs import Counts, Since, run_step
+from spark_jobs.runs import Counts, Since, digest, run_step
 
 
 def extract(
@@ -90,6 +90,7 @@ def extract(
         (TURNS,),
         work,
         subject=extractor,
+        settings=digest(settings.extraction_max_tokens) if judge else "",
         failed_before=(lambda: retryable(warehouse, OBJECTIVES, mine, llm.max_runs)) if judge else None,
         max_failed_share=max_failed_share,
         all_again=all_again,
@@ -123,7 +124,10 @@ def _objectives(usable: DataFrame, dialogues: DataFrame, facts: DataFrame, extra
     joined = there.join(facts, key, "left")
     facts_or_none = F.coalesce("facts", F.array().cast(objective.FACTS))
     new = objective.information(facts_or_none, F.col("context_end"), F.col("is_final"))
-    # A final turn has nothing left to supply, whoever could not be asked.
+    # A final turn has nothing left to supply, whoever could not be asked. Any other must have been answered.
+    joined = joined.withColumn(
+        "error", F.when(F.col("facts").isNull(), F.coalesce("error", F.lit("extractor: it gave no answer")))
+    )
     failed = F.col("error").isNotNull() & ~F.col("is_final")
     return joined.withColumn("information", F.when(~failed, new)).select(
         "session_id",

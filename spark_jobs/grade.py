@@ -103,7 +103,10 @@ def _with_objectives(warehouse: Warehouse, rollouts: DataFrame, extractor: str) 
         .where((F.col("extractor") == extractor) & (F.col("status") == "ok") & F.col("dropped_reason").isNull())
         .select("session_id", "turn", "dialogue_version", "information", F.col("decision").alias("target"))
     )
-    return rollouts.drop("request_id").join(objectives, ["session_id", "turn", "dialogue_version"])
+    # A dialogue that changed waits for its slicing: its old turns are cut out of a text that is no more.
+    newest = warehouse.read(DIALOGUES).select("session_id", "dialogue_version")
+    rollouts = rollouts.drop("request_id").join(newest, ["session_id", "dialogue_version"], "left_semi")
+    return rollouts.join(objectives, ["session_id", "turn", "dialogue_version"])
 
 
 @contextmanager
@@ -153,11 +156,11 @@ def _with_context(warehouse: Warehouse, asked: DataFrame) -> DataFrame:
     from l2a.tables.contracts import TURNS
 
     places = warehouse.read(TURNS).select("session_id", "turn", "dialogue_version", "context_end")
-    dialogues = warehouse.read(DIALOGUES).select("session_id", "domain", "goal", "messages")
+    dialogues = warehouse.read(DIALOGUES).select("session_id", "dialogue_version", "domain", "goal", "messages")
     context = F.slice("messages", F.lit(1), F.col("context_end"))
     return (
         asked.join(places, ["session_id", "turn", "dialogue_version"])
-        .join(dialogues, "session_id")
+        .join(dialogues, ["session_id", "dialogue_version"])
         .withColumn("context", context)
         .drop("messages", "context_end")
     )

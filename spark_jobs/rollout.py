@@ -59,19 +59,24 @@ def rollout(
     warehouse.read(TURNS)
     mine = f"condition = {sql_text(name)}"
 
+    def failed_before() -> DataFrame:
+        there = warehouse.read(DIALOGUES).where(F.col("split") == split).select("session_id")
+        return retryable(warehouse, ROLLOUTS, mine, llm.max_runs).join(there, "session_id", "left_semi")
+
     def work(since: Since) -> Counts:
         turns = usable(warehouse)
         wanted = turns.where(F.col("split") == split)
-        scope: DataFrame | None = None
+        # What other splits hold of this condition is theirs.
+        scope = warehouse.read(DIALOGUES).where(F.col("split") == split).select("session_id")
         # Every draw of `random` depends on all train questions, so all are made again when the logs have grown.
         if condition != policy.RANDOM:
-            scope = since.changed_sessions(warehouse, TURNS)
-            if scope is not None:
+            changed = since.changed_sessions(warehouse, TURNS)
+            if changed is not None:
+                scope = scope.join(changed, "session_id", "left_semi")
                 wanted = wanted.join(scope, "session_id", "left_semi")
         with _answers(warehouse, condition, model, wanted, turns, settings.samples) as (answers, paid):
             rows = _rollouts(answers, name).persist()
-            owned = _owned(warehouse, rows, mine, split) if scope is None else scope
-            warehouse.replace(ROLLOUTS, rows, scope=owned, within=mine)
+            warehouse.replace(ROLLOUTS, rows, scope=scope, within=mine)
             counted = rows.agg(F.count("*").alias("all"), F.count("error").alias("failed")).first()
             rows.unpersist()
         assert counted is not None
@@ -90,7 +95,7 @@ def rollout(
         subject=name if split == "eval" else f"{name} ({split})",
         settings=digest(model.address() if model else settings.samples if condition == policy.RANDOM else 1),
         replaces=True,
-        failed_before=(lambda: retryable(warehouse, ROLLOUTS, mine, llm.max_runs)) if model else None,
+        failed_before=failed_before if model else None,
         max_failed_share=max_failed_share,
         all_again=all_again,
     )
@@ -151,17 +156,6 @@ def usable(warehouse: Warehouse) -> DataFrame:
     """Usable turns with their dialogue's messages, goal and domain; a dialogue that waits for slicing is left out."""
     dialogues = warehouse.read(DIALOGUES).select("session_id", "dialogue_version", "domain", "goal", "messages")
     return warehouse.read(TURNS).where("dropped_reason IS NULL").join(dialogues, ["session_id", "dialogue_version"])
-
-
-def _owned(warehouse: Warehouse, rows: DataFrame, mine: str, split: str) -> DataFrame:
-    """What a full run over one split replaces: the condition's rows of that split, and all of another model version."""
-    splits = warehouse.read(DIALOGUES).select("session_id", "split")
-    versions = rows.select(F.col("model_version").alias("new_version")).distinct()
-    there = warehouse.read_or_empty(ROLLOUTS).where(mine).select("session_id", "model_version").distinct()
-    same = there["model_version"] == versions["new_version"]
-    owned = there.join(splits, "session_id", "left").join(F.broadcast(versions), same, "left")
-    replaced = (F.coalesce("split", F.lit(split)) == split) | F.col("new_version").isNull()
-    return owned.where(replaced).select("session_id", "model_version")
 
 
 @click.command(cls=Command)

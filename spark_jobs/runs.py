@@ -120,7 +120,21 @@ def run_step(
         return None
     since = Since({} if last is None else last.versions, again)
     behind = {name: str(version) for name, version in versions.items()} | {"settings": settings}
-    return recorded(warehouse, step, subject, behind, lambda: work(since), max_failed_share=max_failed_share)
+    before = last.rows if last is not None and again is not None else 0
+    if replaces and last is None and _ran(warehouse, step, subject):
+        _announce(warehouse, step, subject, behind)
+    return recorded(
+        warehouse, step, subject, behind, lambda: work(since), max_failed_share=max_failed_share, rows_before=before
+    )
+
+
+def _announce(warehouse: Warehouse, step: str, subject: str, versions: Mapping[str, str]) -> None:
+    """Leaves a row that says that what an earlier run wrote is about to be replaced.
+
+    Should this run be killed halfway, the next one with the earlier settings must not find its own row to be the last.
+    """
+    row = _row(step, subject, dt.datetime.now(dt.UTC), 0.0, "replacing what was made with other settings", versions)
+    _leave(warehouse, uuid.uuid4().hex, row, Counts())
 
 
 def recorded(
@@ -132,29 +146,19 @@ def recorded(
     *,
     max_failed_share: float = 1.0,
     run_id: str | None = None,
+    rows_before: int = 0,
 ) -> Counts:
     """Runs `work`, shows its progress, and leaves its row in `runs`.
 
     run_id: of a run that is the same run when it is tried again: it has one row once it is finished, however many
     attempts finish it. An attempt that broke has a row of its own.
+    rows_before: rows of the run whose failed ones are tried again; the share of failed rows is one of those, at least.
     """
     started, clock = dt.datetime.now(dt.UTC), time.monotonic()
     attempt = uuid.uuid4().hex
 
     def leave(counts: Counts, error: str | None, name: str) -> None:
-        row = {
-            "run_id": name,
-            "step": step,
-            "subject": subject or None,
-            "started_at": started,
-            "seconds": time.monotonic() - clock,
-            "status": "ok" if error is None else "failed",
-            "error": error,
-            "versions": {**versions, "l2a": l2a.__version__},
-            **dataclasses.asdict(counts),
-        }
-        schema = warehouse.read_or_empty(RUNS).schema
-        warehouse.append_once(RUNS, warehouse.spark.createDataFrame([row], schema), f"run-{name}")
+        _leave(warehouse, name, _row(step, subject, started, time.monotonic() - clock, error, versions), counts)
 
     warehouse.ensure(RUNS)
     try:
@@ -162,15 +166,21 @@ def recorded(
             counts = work()
     except Exception as error:
         try:
-            leave(Counts(), (str(error).strip() or type(error).__name__).splitlines()[0][:500], attempt)
+            # A run that its endpoints stopped has paid for what it asked until then.
+            leave(
+                Counts(**getattr(error, "counts", {})),
+                (str(error).strip() or type(error).__name__).splitlines()[0][:500],
+                attempt,
+            )
         except Exception as second:
             say(f"{step}: the failure could not be written to runs: {str(second).strip().splitlines()[0]}")
         raise
-    share = counts.rows_failed / counts.rows_in if counts.rows_in else 0.0
+    rows = max(counts.rows_in, rows_before)
+    share = counts.rows_failed / rows if rows else 0.0
     problem = None
     if share > max_failed_share:
         problem = (
-            f"{step}: {counts.rows_failed:,} of {counts.rows_in:,} rows failed ({share:.1%}), more than the allowed "
+            f"{step}: {counts.rows_failed:,} of {rows:,} rows failed ({share:.1%}), more than the allowed "
             f"{max_failed_share:.1%} (--max-failed-share). What was good is kept."
         )
     leave(counts, problem, run_id or attempt)
@@ -180,35 +190,65 @@ def recorded(
     return counts
 
 
+def _row(
+    step: str, subject: str, started: dt.datetime, seconds: float, error: str | None, versions: Mapping[str, str]
+) -> dict[str, Any]:
+    return {
+        "step": step,
+        "subject": subject or None,
+        "started_at": started,
+        "seconds": seconds,
+        "status": "ok" if error is None else "failed",
+        "error": error,
+        "versions": {**versions, "l2a": l2a.__version__},
+    }
+
+
+def _leave(warehouse: Warehouse, name: str, row: Mapping[str, Any], counts: Counts) -> None:
+    schema = warehouse.read_or_empty(RUNS).schema
+    whole = {"run_id": name, **row, **dataclasses.asdict(counts)}
+    warehouse.append_once(RUNS, warehouse.spark.createDataFrame([whole], schema), f"run-{name}")
+
+
 def _title(step: str, subject: str) -> str:
     return f"{step} {subject}".strip()
 
 
 @dataclasses.dataclass(frozen=True)
 class _Last:
-    """The last finished run of a step: the versions that it took, and whether it left failed rows."""
+    """The last finished run of a step: the versions that it took, its rows, and whether it left failed ones."""
 
     versions: Mapping[str, int]
+    rows: int
     failed: bool
 
 
 def _last(warehouse: Warehouse, step: str, subject: str, settings: str, any_settings: bool) -> _Last | None:
-    """The last finished run of this step with these settings; any_settings: the last one, if it had these."""
+    """The last finished run of this step with these settings; any_settings: the last run at all, if it was one."""
     if not warehouse.exists(RUNS):
         return None
     same = F.coalesce(F.try_element_at("versions", F.lit("settings")), F.lit("")) == settings
     row = (
         warehouse.read(RUNS)
-        .where((F.col("step") == step) & F.col("subject").eqNullSafe(subject or None) & (F.col("status") == "ok"))
-        .where(F.lit(True) if any_settings else same)
+        .where((F.col("step") == step) & F.col("subject").eqNullSafe(subject or None))
+        .where(F.lit(True) if any_settings else same & (F.col("status") == "ok"))
         .orderBy(F.col("started_at").desc())
-        .select("versions", "rows_failed", same.alias("same"))
+        .select("versions", "rows_in", "rows_failed", "status", same.alias("same"))
         .first()
     )
-    if row is None or not row["same"]:
+    if row is None or not row["same"] or row["status"] != "ok":
         return None
     versions = {name: int(value) for name, value in row["versions"].items() if value.lstrip("-").isdigit()}
-    return _Last(versions, failed=row["rows_failed"] > 0)
+    return _Last(versions, rows=row["rows_in"], failed=row["rows_failed"] > 0)
+
+
+def _ran(warehouse: Warehouse, step: str, subject: str) -> bool:
+    """Whether the last run of this step left anything: a first run replaces nothing."""
+    if not warehouse.exists(RUNS):
+        return False
+    same = (F.col("step") == step) & F.col("subject").eqNullSafe(subject or None)
+    row = warehouse.read(RUNS).where(same).orderBy(F.col("started_at").desc()).select("status").first()
+    return row is not None and row["status"] == "ok"
 
 
 __all__ = ["Counts", "Since", "digest", "recorded", "run_step"]

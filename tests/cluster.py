@@ -40,7 +40,7 @@ class Cluster:
 
 def processes(word: str) -> list[int]:
     """Process ids of this user's processes with a word in their command."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["ps", "-A", "-ww", "-o", "pid=,args="], capture_output=True, text=True, check=True).stdout
     found = (line.strip().partition(" ") for line in listed.splitlines())
     return [int(pid) for pid, _, command in found if word in command and "ps -A" not in command]
 

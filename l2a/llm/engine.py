@@ -46,7 +46,8 @@ HELD_PER_CALL = 4
 class Engine:
     """One run of calls in one process. `progress` may be read at any time, from any thread.
 
-    `tasks` is the number of processes that share the job's ceiling and spending limit; this one takes its part of both.
+    `tasks` is the number of processes that share the job's ceiling and spending limit; this one, the `number`th of them,
+    takes its part of the ceiling. `spent_elsewhere` is what the others have spent, and may be set from any thread.
     `stop_check` is asked a few times a second, must be quick, and returns the error with which to stop, or None.
     """
 
@@ -55,6 +56,7 @@ class Engine:
         settings: LLMSettings,
         *,
         tasks: int = 1,
+        number: int = 0,
         stop_check: Callable[[], JobStopped | None] | None = None,
         client: Client | None = None,
     ) -> None:
@@ -64,8 +66,10 @@ class Engine:
             raise UsageError("An engine belongs to at least one task.")
         self.settings = settings
         self.progress = Progress()
-        self._ceiling = max(1, settings.max_in_flight // tasks)
-        self._spending_limit = None if settings.spending_limit is None else settings.spending_limit / tasks
+        share, rest = divmod(settings.max_in_flight, tasks)
+        self._ceiling = max(1, share + (number % tasks < rest))
+        self._sharing = tasks
+        self.spent_elsewhere = 0.0
         self._stop_check = stop_check or (lambda: None)
         self._client = client or Client(settings)
         self._window = HELD_PER_CALL * self._ceiling + PULL_AT_ONCE
@@ -107,6 +111,10 @@ class Engine:
                     raise self._stopped
             finally:
                 await _cancel([*helpers, *self._tasks])
+
+    def stop_soon(self, why: JobStopped) -> None:
+        """As `stop`, from any thread, within a few moments."""
+        self._stop_check = lambda: why
 
     def stop(self, why: JobStopped) -> None:
         """Starts no further call; `answers` ends with this error once calls in flight came back or were given up."""
@@ -217,14 +225,16 @@ class Engine:
         price = self.settings.prices.get(request.model)
         if price is not None:
             progress.cost += price.cost(reply.prompt_tokens, reply.cached_tokens, reply.completion_tokens)
-        if self._spending_limit is not None:
+        limit = self.settings.spending_limit
+        if limit is not None:
             answered = max(1, progress.tries - self._router.in_flight)
-            # What is in flight will be paid as well, at about what the calls before it cost.
-            expected = progress.cost + progress.cost / answered * self._router.in_flight
-            if expected >= self._spending_limit:
+            spent = progress.cost + self.spent_elsewhere
+            # What is in flight, here and in the other tasks, will be paid as well, at about what calls cost so far.
+            expected = spent + progress.cost / answered * self._router.in_flight * self._sharing
+            if expected >= limit:
                 self.stop(
                     SpendingLimitReached(
-                        f"The spending limit is reached: {progress.cost:,.4f} of {self._spending_limit:,.4f} spent, "
+                        f"The spending limit is reached: {spent:,.4f} of {limit:,.4f} spent, "
                         "calls in flight take the rest. Finished answers are kept; to go on, raise spending_limit."
                     )
                 )

@@ -110,7 +110,14 @@ class HostileAnswer(TerminalError):
 
 
 class JobStopped(L2AError):
-    """The job ends early: nothing more is asked, everything finished is kept."""
+    """The job ends early: nothing more is asked, everything finished is kept.
+
+    `counts` is what it paid until then, by column of `runs`.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.counts: dict[str, int] = {}
 
 
 class WrongKey(JobStopped):

@@ -27,7 +27,7 @@ class Needed:
     calls: float
     prompt_tokens: float
     cached_tokens: float
-    """At best: what a request shares with the one before it of the same dialogue."""
+    """At best: what a request shares with the one before it, or with the last one of its dialogue."""
     completion_tokens: float
     cost: float | None
     tokens_from: str
@@ -63,11 +63,13 @@ def needed(
     per_token = bytes_per_token or USUAL_BYTES_PER_TOKEN
     size = shared = 0
     before: dict[str, str] = {}
+    last = ""
     for request in requests:
         text = _text(request)
         size += len(text.encode("utf-8", "replace"))
-        shared += len(commonprefix([text, before.get(request.session_id, "")]).encode("utf-8", "replace"))
-        before[request.session_id] = text
+        same = (commonprefix([text, other]) for other in (before.get(request.session_id, ""), last))
+        shared += max(len(prefix.encode("utf-8", "replace")) for prefix in same)
+        before[request.session_id] = last = text
     calls = len(requests) * scale
     prompt, cached = size / per_token * scale, shared / per_token * scale
     completion = calls * (longest_answer if answer_tokens is None else answer_tokens)

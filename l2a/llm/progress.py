@@ -55,7 +55,7 @@ class Progress:
     def from_dict(cls, plain: dict[str, Any]) -> Progress:
         """Reads what `as_dict` gave."""
         counters = {name: Counter(plain[name]) for name in ("failed_by_class", "retried_by_class")}
-        return cls(**plain | counters)
+        return cls(**{name: value for name, value in (plain | counters).items() if name in cls.__dataclass_fields__})
 
     def __add__(self, other: Progress) -> Progress:
         """Two tasks' counters together."""

@@ -1,9 +1,9 @@
 """Where finished answers lie between a task that asked and the table `llm_calls`.
 
-    <warehouse>/_spool/llm_calls/<run>/part-<task>-<attempt>-<number>.parquet    rows that are finished
-                                       told-<task>-<attempt>.json                how far a task is
-                                       driver.json                               that the driver is at work
-                                       stopped.json                              why the whole job stops
+    <warehouse>/_spool/llm_calls/<run>/task-<task>/part-<attempt>-<number>.parquet    rows that are finished
+                                       told-<task>-<attempt>.json                     how far a task is
+                                       driver.json                                    that the driver is at work
+                                       stopped.json                                   why the whole job stops
 
 A table takes no commit every few seconds from every task; a folder takes files. Each file is written whole or not at
 all: on a local disk under another name first, with its bytes and its name forced to the disk; on an object store by
@@ -69,7 +69,7 @@ class Spool:
         table = pa.Table.from_pylist([{"run": self.run, **asdict(row)} for row in rows], schema=ROWS)
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
-        name = f"{self.run}/part-{task:05}-{attempt:05}-{self._written:06}.parquet"
+        name = f"{_folder(self.run, task)}/part-{attempt:05}-{self._written:06}.parquet"
         self._files.put(name, sink.getvalue().to_pybytes())
         self._written += 1
 
@@ -79,10 +79,10 @@ class Spool:
         The files' names are added to `known`, so that asking again reads new files only.
         """
         found: set[str] = set()
-        for name in self._files.names(self.run):
-            mine = name.startswith(f"part-{task:05}-") and not name.startswith(f"part-{task:05}-{attempt:05}-")
-            if mine and name not in known:
-                content = pa.BufferReader(self._files.get(f"{self.run}/{name}"))
+        folder = _folder(self.run, task)
+        for name in self._files.names(folder):
+            if not name.startswith(f"part-{attempt:05}-") and name not in known:
+                content = pa.BufferReader(self._files.get(f"{folder}/{name}"))
                 found.update(pq.read_table(content, columns=["request_id"]).column(0).to_pylist())
                 known.add(name)
         return found
@@ -102,8 +102,8 @@ class Spool:
         return said["class"], said["message"]
 
     def tell(self, task: int, attempt: int, progress: Progress) -> None:
-        """Leaves a task's counters for the driver."""
-        content = json.dumps(progress.as_dict()).encode()
+        """Leaves a task's counters for the driver and the other tasks, with the time, so that each is news."""
+        content = json.dumps(progress.as_dict() | {"told_at": time.time()}).encode()
         self._files.put(f"{self.run}/told-{task:05}-{attempt:05}.json", content)
 
     def tell_alive(self) -> None:
@@ -111,10 +111,16 @@ class Spool:
         self._files.put(f"{self.run}/driver.json", b"{}")
 
     def told(self) -> Progress:
-        """The counters of all tasks together, each by its newest attempt."""
-        newest = {name.split("-")[1]: name for name in self._files.names(self.run) if name.startswith("told-")}
-        counters = (Progress.from_dict(json.loads(self._files.get(f"{self.run}/{name}"))) for name in newest.values())
+        """The counters of all tasks and attempts together: what an attempt stored, the next one does not ask again."""
+        names = [name for name in self._files.names(self.run) if name.startswith("told-")]
+        counters = (Progress.from_dict(json.loads(self._files.get(f"{self.run}/{name}"))) for name in names)
         return sum(counters, Progress())
+
+    def others_told(self, task: int, attempt: int) -> dict[str, bytes]:
+        """What other attempts at a task told last, by name: one that is at work tells something new every second."""
+        start, mine = f"told-{task:05}-", f"told-{task:05}-{attempt:05}.json"
+        names = [name for name in self._files.names(self.run) if name.startswith(start) and name != mine]
+        return {name: self._files.get(f"{self.run}/{name}") for name in names}
 
 
 def runs(warehouse: str) -> dict[str, float]:
@@ -125,12 +131,16 @@ def runs(warehouse: str) -> dict[str, float]:
 
 def has_rows(warehouse: str, run: str) -> bool:
     """Whether a run has stored anything."""
-    return any(name.startswith("part-") for name in open_files(warehouse).names(run))
+    return any(name.startswith("task-") for name in open_files(warehouse).names(run))
 
 
 def remove(warehouse: str, run: str) -> None:
     """Removes a run from the spool, once its rows are in the table."""
     open_files(warehouse).remove(run)
+
+
+def _folder(run: str, task: int) -> str:
+    return f"{run}/task-{task:05}"
 
 
 def open_files(warehouse: str) -> Files:
@@ -210,8 +220,7 @@ class _Remote:
         return max((entry.mtime_ns / 1e9 for entry in self._entries(folder) if entry.mtime_ns), default=0.0)
 
     def remove(self, folder: str) -> None:
-        for name in self.names(folder):
-            self._files.delete_file(f"{folder}/{name}")
+        self._files.delete_dir(folder)
 
     def _entries(self, folder: str) -> list[Any]:
         return list(self._files.get_file_info_selector(folder, True, False))

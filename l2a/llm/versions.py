@@ -31,8 +31,8 @@ def resolve_model_version(settings: LLMSettings) -> str:
     """
     if not settings.model:
         raise UsageError("No model is set. Give --model NAME.")
-    if settings.model_version:
-        return settings.model_version
+    if settings.model_version and settings.model_version.strip():
+        return settings.model_version.strip()
     if not settings.endpoints:
         raise UsageError("No LLM endpoint is set. Give --endpoint URL.")
     return asyncio.run(_ask_all(settings, settings.model))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from helpers import dialogue, dicts, digest_of
+from helpers import as_line, dialogue, dicts, digest_of, open_warehouse
 from llm_asking import quick
 
 from l2a.errors import UsageError
@@ -24,8 +26,10 @@ from spark_jobs.ingest import ingest
 from spark_jobs.rollout import rollout
 from spark_jobs.slice import slice_dialogues
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 ASKED = JudgeSettings(extractor="llm", grader="llm")
-WriteLines = Callable[..., str]
 
 LOGS = [
     dialogue("s-card", "My card is gone.", "When did you see it last?", "Yesterday at noon.",
@@ -36,12 +40,22 @@ LOGS = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def sliced(warehouse: Warehouse, write_lines: WriteLines) -> Warehouse:
-    """Three dialogues, all in the eval split, sliced."""
-    ingest(warehouse, [write_lines("logs.jsonl", LOGS)], load(None), IngestSettings(), given_split="eval")
+@pytest.fixture(scope="module")
+def made(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a warehouse with three dialogues, all in the eval split, sliced."""
+    folder = tmp_path_factory.mktemp("sliced")
+    log = folder / "logs.jsonl"
+    log.write_bytes(b"".join(as_line(line) + b"\n" for line in LOGS))
+    warehouse = open_warehouse(spark, folder / "warehouse")
+    ingest(warehouse, [str(log)], load(None), IngestSettings(), given_split="eval")
     slice_dialogues(warehouse)
-    return warehouse
+    return folder / "warehouse"
+
+
+@pytest.fixture
+def sliced(spark: SparkSession, made: Path, tmp_path: Path) -> Warehouse:
+    """A copy of it for one test."""
+    return open_warehouse(spark, shutil.copytree(made, tmp_path / "warehouse"))
 
 
 @pytest.fixture

@@ -107,10 +107,11 @@ def read_facts(parsed: str, messages: Sequence[Message], context_end: int = 0) -
     said = json.loads(parsed)["facts"]
     found: dict[tuple[int, str, str], Fact] = {}
     for item in said:
-        number, attribute, value = item["message"], _one_line(item["attribute"]), _one_line(item["value"])
+        # To JSON Schema, 2.0 is an integer too.
+        number, attribute, value = int(item["message"]), _one_line(item["attribute"]), _one_line(item["value"])
         supplied = context_end <= number < len(messages) and messages[number].role == "user"
         if supplied and attribute and value and _found_at(value, messages[number].content):
-            found.setdefault((number, attribute.casefold(), value.casefold()), Fact(int(number), attribute, value))
+            found.setdefault((number, attribute.casefold(), value.casefold()), Fact(number, attribute, value))
     facts = sorted(found.values(), key=lambda fact: fact.message_index)
     return ReadFacts(facts, dropped=len(said) - len(facts))
 

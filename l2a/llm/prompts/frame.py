@@ -1,24 +1,29 @@
 """How dialogues and other people's texts stand in a prompt: as JSON, which its content cannot end.
 
-A message that holds quotes, line breaks, our own markup or a chat template's control tokens (`<|im_end|>`) stays one
-string on one line: quotes and line breaks are escaped by JSON, and `<` and `>` are escaped too, so that no tag and no
-control token ever stands in a prompt that we did not write. Other scripts stay as they are: escapes would cost tokens.
+A message that holds quotes, line breaks, our own markup or a chat template's control tokens (`<|im_end|>`, `[/INST]`)
+stays one string on one line: quotes and line breaks are escaped by JSON, and so are `<`, `>` and brackets around a
+word, so that no tag and no control token ever stands in a prompt that we did not write. Other scripts stay as they are:
+escapes would cost tokens.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from l2a.dialogue.types import Message
 
+BRACKETED = re.compile(r"\[(?=/?[^\W\d]\w*\])")
+"""The bracket before a word in brackets. JSON itself has none: its lists hold quotes, numbers or objects here."""
 _ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", 0x2028: "\\u2028", 0x2029: "\\u2029", 0x85: "\\u0085"}
 
 
 def data(value: Any) -> str:
-    """`value` as JSON on one line, without angle brackets."""
-    return json.dumps(value, ensure_ascii=False, separators=(", ", ": ")).translate(_ESCAPES)
+    """`value` as JSON on one line, without angle brackets and bracketed words."""
+    plain = json.dumps(value, ensure_ascii=False, separators=(", ", ": ")).translate(_ESCAPES)
+    return BRACKETED.sub("\\\\u005b", plain)
 
 
 def dialogue_lines(messages: Sequence[Message], first: int = 0) -> str:
