@@ -11,7 +11,7 @@ from helpers import dicts, digest_of
 
 from l2a.mapping import load
 from l2a.settings import EvaluateSettings, IngestSettings, JudgeSettings
-from l2a.tables.contracts import GRADES, LLM_CALLS, OBJECTIVES, ROLLOUTS, RUNS
+from l2a.tables.contracts import GRADES, LLM_CALLS, OBJECTIVES, ROLLOUTS, RUNS, TURNS
 from l2a.tables.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -56,8 +56,9 @@ def test_fifty_real_dialogues_are_asked_about_once(
     objectives, rollouts = dicts(warehouse, OBJECTIVES), dicts(warehouse, ROLLOUTS)
     assert {row["status"] for row in objectives} == {row["status"] for row in rollouts} == {"ok"}
     usable = [row for row in objectives if row["dropped_reason"] is None]
-    assert len({row["session_id"] for row in objectives}) == DIALOGUES
-    assert len(rollouts) == 2 * len(objectives)
+    turns = dicts(warehouse, TURNS)
+    assert len({row["session_id"] for row in turns}) == DIALOGUES
+    assert len(rollouts) == 2 * len(objectives) == 2 * sum(row["dropped_reason"] is None for row in turns)
     assert len(dicts(warehouse, GRADES)) == 2 * len(usable)
     assert sum(row["calls_paid"] for row in dicts(warehouse, RUNS)) == len(calls)
 
