@@ -8,6 +8,7 @@ the requests passes through the driver.
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 import uuid
 from collections.abc import Iterator
@@ -89,12 +90,14 @@ def unanswered(warehouse: Warehouse, calls: DataFrame, max_runs: int) -> DataFra
     return calls.join(settled.select("request_id"), "request_id", "left_anti")
 
 
-def retryable(warehouse: Warehouse, contract: Contract, within: str, max_runs: int) -> DataFrame:
-    """Sessions of a step's failed rows (SQL condition `within`) whose call is to be tried again, or was answered since
-    (for other rows, or by a run that was stopped): session_id.
+def retryable(warehouse: Warehouse, contract: Contract, within: str, max_runs: int, since: dt.datetime) -> DataFrame:
+    """Sessions of a step's failed rows (SQL condition `within`) whose call is to be tried again, or was answered after
+    the step last ended, `since`: for other rows, or in a run that was stopped. Column session_id.
     """
     failed = warehouse.read_or_empty(contract).where(f"status = 'failed' AND request_id IS NOT NULL AND ({within})")
-    calls = warehouse.read_or_empty(LLM_CALLS).where((F.col("status") == "ok") | (F.size("tried_in") < max_runs))
+    calls = warehouse.read_or_empty(LLM_CALLS).where(
+        F.when(F.col("status") == "ok", F.col("created_at") > since).otherwise(F.size("tried_in") < max_runs)
+    )
     return failed.join(calls.select("request_id"), "request_id").select("session_id").distinct()
 
 

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from l2a.errors import UsageError
 from l2a.llm.estimate import Needed, bytes_per_token, needed
+from l2a.llm.prompts.grading import LONGEST_ANSWER
 from l2a.llm.request import ChatRequest
 from l2a.options import Command, common
 from l2a.policy import BUILT_IN
@@ -100,7 +101,7 @@ def _grade(warehouse: Warehouse, settings: Settings, *, condition: str | None, *
     judge = llm_judge(settings.judge, settings.llm)
     extractor = resolve(warehouse, settings.judge.extractor, "extractor")
     rows = questions(warehouse, extractor, condition)
-    return rows, lambda row: grading_of(judge, row), GRADES, 40
+    return rows, lambda row: grading_of(judge, row), GRADES, LONGEST_ANSWER
 
 
 def _rollout(warehouse: Warehouse, settings: Settings, *, split: str, greedy: bool, **_: Any) -> Need:

@@ -91,7 +91,7 @@ def extract(
         work,
         subject=extractor,
         settings=digest(settings.extraction_max_tokens) if judge else "",
-        failed_before=(lambda: retryable(warehouse, OBJECTIVES, mine, llm.max_runs)) if judge else None,
+        failed_before=(lambda since: retryable(warehouse, OBJECTIVES, mine, llm.max_runs, since)) if judge else None,
         max_failed_share=max_failed_share,
         all_again=all_again,
     )

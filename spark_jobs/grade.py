@@ -90,7 +90,7 @@ def grade(
         work,
         subject=condition or "all conditions",
         settings=digest(extractor, grader),
-        failed_before=(lambda: retryable(warehouse, GRADES, within, llm.max_runs)) if judge else None,
+        failed_before=(lambda since: retryable(warehouse, GRADES, within, llm.max_runs, since)) if judge else None,
         max_failed_share=max_failed_share,
         all_again=all_again,
     )
@@ -113,7 +113,7 @@ def _with_objectives(warehouse: Warehouse, rollouts: DataFrame, extractor: str) 
 def _judged(
     warehouse: Warehouse, grader: str, judge: LLMJudge | None, asked: DataFrame
 ) -> Iterator[tuple[DataFrame, Paid]]:
-    """KEY, judged_r_a, judged_asks, judged_error and request_id of the rollouts that need a grader."""
+    """KEY, what the grader says (JUDGED) and request_id of the rollouts that need a grader."""
     if judge is not None:
         with judged(warehouse, judge, asked, KEY) as found:
             yield found
@@ -138,6 +138,7 @@ def _graded(joined: DataFrame, judgements: DataFrame, extractor: str, grader: st
         F.lit(extractor).alias("extractor"),
         F.lit(grader).alias("grader"),
         "grade.*",
+        F.when(F.col("grade.r_a") > 0, F.col("judged_item")).alias("asked_item"),
         "request_id",
     )
 

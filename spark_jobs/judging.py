@@ -19,6 +19,8 @@ from l2a.tables.warehouse import Warehouse
 if TYPE_CHECKING:
     from l2a.judge.embedded import EmbeddedJudge
 
+JUDGED = "judged_r_a double, judged_asks boolean, judged_item int, judged_error string"
+"""What a grader says of a rollout, as Spark columns."""
 Batches = Iterator[pa.RecordBatch]
 Kind = Literal["extractor", "grader"]
 
@@ -108,7 +110,7 @@ def extract_facts(warehouse: Warehouse, name: str, dialogues: DataFrame) -> Data
 
 
 def judge_questions(warehouse: Warehouse, name: str, asked: DataFrame, key: list[str]) -> DataFrame:
-    """Judges rows with key, text, information, context, domain, goal: key, judged_r_a, judged_asks, judged_error."""
+    """Judges rows with key, text, information, context, domain, goal: key and the columns of JUDGED."""
     judge = _worker(warehouse, name)
 
     def run(batches: Batches) -> Batches:
@@ -127,6 +129,7 @@ def judge_questions(warehouse: Warehouse, name: str, asked: DataFrame, key: list
                 {
                     "judged_r_a": pa.array([one.r_a for one in found], pa.float64()),
                     "judged_asks": pa.array([one.asks for one in found], pa.bool_()),
+                    "judged_item": pa.array([one.item for one in found], pa.int32()),
                     "judged_error": pa.array([one.error for one in found], pa.string()),
                 }
             )
@@ -136,7 +139,7 @@ def judge_questions(warehouse: Warehouse, name: str, asked: DataFrame, key: list
             yield from kept.to_batches()
 
     types = ", ".join(f"`{name}` {asked.schema[name].dataType.simpleString()}" for name in key)
-    schema = f"{types}, judged_r_a double, judged_asks boolean, judged_error string"
+    schema = f"{types}, {JUDGED}"
     columns = ("text", "information", "context", "domain", "goal")
     return _spread(warehouse, asked.select(*key, *columns)).mapInArrow(run, schema)
 

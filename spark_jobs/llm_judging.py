@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame
 from pyspark.storagelevel import StorageLevel
 
 from l2a.hindsight.objective import FACTS
-from l2a.judge.protocols import Dialogue, Question
+from l2a.judge.protocols import Dialogue, Judgement, Question
 from l2a.llm.prompts import VERSION
 from l2a.llm.prompts.extraction import extraction_request, read_facts
 from l2a.llm.prompts.grading import grading_request, read_judgement
@@ -26,7 +26,7 @@ from l2a.llm.versions import resolve_model_version
 from l2a.settings import JudgeSettings
 from l2a.tables.warehouse import Warehouse
 from spark_jobs.calls import Paid
-from spark_jobs.judging import Batches, messages_of
+from spark_jobs.judging import JUDGED, Batches, messages_of
 from spark_jobs.requesting import answered
 
 
@@ -136,18 +136,23 @@ def grading_of(judge: LLMJudge, row: Mapping[str, Any]) -> ChatRequest:
 
 @contextmanager
 def judged(warehouse: Warehouse, judge: LLMJudge, asked: DataFrame, key: list[str]) -> Iterator[tuple[DataFrame, Paid]]:
-    """Key, judged_r_a, judged_asks, judged_error and request_id of rollouts; what it took."""
+    """Key, the columns of JUDGED and request_id of rollouts; what it took."""
 
     def read(batches: Batches) -> Batches:
         for batch in batches:
             rows = batch.to_pylist()
-            found = [None if row["call_error"] else read_judgement(row["parsed"]) for row in rows]
-            errors = [row["call_error"] and f"grader: {row['call_error']}" for row in rows]
+            found = [
+                Judgement(None, None, row["call_error"])
+                if row["call_error"]
+                else read_judgement(row["parsed"], len(row["information"]))
+                for row in rows
+            ]
             table = pa.Table.from_batches([batch]).select([*key, "request_id"])
             for name, values in {
-                "judged_r_a": pa.array([one and one.r_a for one in found], pa.float64()),
-                "judged_asks": pa.array([one and one.asks for one in found], pa.bool_()),
-                "judged_error": pa.array(errors, pa.string()),
+                "judged_r_a": pa.array([one.r_a for one in found], pa.float64()),
+                "judged_asks": pa.array([one.asks for one in found], pa.bool_()),
+                "judged_item": pa.array([one.item for one in found], pa.int32()),
+                "judged_error": pa.array([one.error and f"grader: {one.error}" for one in found], pa.string()),
             }.items():
                 table = table.append_column(name, values)
             yield from table.to_batches()
@@ -156,10 +161,9 @@ def judged(warehouse: Warehouse, judge: LLMJudge, asked: DataFrame, key: list[st
     rows = asked.select(*key, *columns)
     with answered(warehouse, rows, key, lambda row: grading_of(judge, row), judge.llm) as (answers, paid):
         types = [f"`{name}` {asked.schema[name].dataType.simpleString()}" for name in key]
-        schema = ", ".join(
-            [*types, "request_id string", "judged_r_a double", "judged_asks boolean", "judged_error string"]
-        )
-        yield answers.select(*key, "request_id", "parsed", "call_error").mapInArrow(read, schema), paid
+        schema = ", ".join([*types, "request_id string", JUDGED])
+        texts = answers.join(rows.select(*key, "information"), key)
+        yield texts.select(*key, "request_id", "information", "parsed", "call_error").mapInArrow(read, schema), paid
 
 
 def _read_schema(key: list[str]) -> pa.Schema:

@@ -7,6 +7,7 @@ l2a rollout --condition base --endpoint http://127.0.0.1:8000/v1 --model policy 
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -59,9 +60,9 @@ def rollout(
     warehouse.read(TURNS)
     mine = f"condition = {sql_text(name)}"
 
-    def failed_before() -> DataFrame:
+    def failed_before(ended: dt.datetime) -> DataFrame:
         there = warehouse.read(DIALOGUES).where(F.col("split") == split).select("session_id")
-        return retryable(warehouse, ROLLOUTS, mine, llm.max_runs).join(there, "session_id", "left_semi")
+        return retryable(warehouse, ROLLOUTS, mine, llm.max_runs, ended).join(there, "session_id", "left_semi")
 
     def work(since: Since) -> Counts:
         turns = usable(warehouse)

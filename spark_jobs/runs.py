@@ -96,7 +96,7 @@ def run_step(
     subject: str = "",
     settings: str = "",
     replaces: bool = False,
-    failed_before: Callable[[], DataFrame] | None = None,
+    failed_before: Callable[[dt.datetime], DataFrame] | None = None,
     max_failed_share: float = 1.0,
     all_again: bool = False,
 ) -> Counts | None:
@@ -104,7 +104,8 @@ def run_step(
 
     settings: digest of what else the outcome depends on; a change of it takes everything again.
     replaces: what a run writes replaces what was made with other settings, so that only the last run counts.
-    failed_before: sessions with failed rows that are worth trying again; asked where the last run left failed rows.
+    failed_before: sessions with failed rows that are worth trying again; asked where the last run left failed rows,
+        with the time at which it ended.
     Raises `TooManyFailures`, after everything is written, above the allowed share; what `work` raises goes on upwards
     after a row with status failed was left.
     """
@@ -113,7 +114,7 @@ def run_step(
     again = None
     if last is not None and failed_before is not None and last.failed:
         # Not `persist`: Spark makes a cached frame anew when a table that it came from is written, as it soon will be.
-        again = failed_before().localCheckpoint()
+        again = failed_before(last.ended).localCheckpoint()
         again = None if again.isEmpty() else again
     if last is not None and again is None and all(last.versions.get(name) == now for name, now in versions.items()):
         say(f"{_title(step, subject)}: nothing new, nothing to do")
@@ -219,6 +220,7 @@ class _Last:
     """The last finished run of a step: the versions that it took, its rows, and whether it left failed ones."""
 
     versions: Mapping[str, int]
+    ended: dt.datetime
     rows: int
     failed: bool
 
@@ -233,13 +235,15 @@ def _last(warehouse: Warehouse, step: str, subject: str, settings: str, any_sett
         .where((F.col("step") == step) & F.col("subject").eqNullSafe(subject or None))
         .where(F.lit(True) if any_settings else same & (F.col("status") == "ok"))
         .orderBy(F.col("started_at").desc())
-        .select("versions", "rows_in", "rows_failed", "status", same.alias("same"))
+        .select("versions", "started_at", "seconds", "rows_in", "rows_failed", "status", same.alias("same"))
         .first()
     )
     if row is None or not row["same"] or row["status"] != "ok":
         return None
     versions = {name: int(value) for name, value in row["versions"].items() if value.lstrip("-").isdigit()}
-    return _Last(versions, rows=row["rows_in"], failed=row["rows_failed"] > 0)
+    # Spark gives times without a zone, in this process's own.
+    ended = row["started_at"].astimezone(dt.UTC) + dt.timedelta(seconds=row["seconds"])
+    return _Last(versions, ended, rows=row["rows_in"], failed=row["rows_failed"] > 0)
 
 
 def _ran(warehouse: Warehouse, step: str, subject: str) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from helpers import dicts, open_warehouse
 from metric_rows import JUDGE, SETTINGS, SKILL, fill
 
-from l2a.metrics import METRIC_NAMES
-from l2a.tables.contracts import GRADES, METRIC_SLICES, METRICS, OBJECTIVES, ROLLOUTS, RUNS, TURNS
+from l2a.metrics import METRIC_NAMES, SUMS
+from l2a.metrics.arrays import metric_arrays
+from l2a.tables.contracts import GRADES, METRIC_CUBE, METRIC_SLICES, METRICS, OBJECTIVES, ROLLOUTS, RUNS, TURNS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -129,10 +131,33 @@ def test_the_share_of_turns_left_out_stands_beside_the_metrics(evaluated: Wareho
     assert [row["dropped_share"] for row in metrics] == [pytest.approx(share)] * len(metrics)
 
 
+@pytest.mark.parametrize("name", ["domain", "expert", "month", "turn_number", "after_first_turn"])
+def test_the_sums_of_the_cube_give_the_metrics_of_every_slice(evaluated: Warehouse, slices: Rows, name: str) -> None:
+    added: dict[tuple[str, str], np.ndarray] = defaultdict(lambda: np.zeros(len(SUMS)))
+    for cell in dicts(evaluated, METRIC_CUBE):
+        cell["after_first_turn"] = "false" if cell["turn_number"] == "1" else "true"
+        if cell["split"] == "eval":
+            added[cell["condition"], cell[name]] += [cell[each] for each in SUMS]
+    found = metric_arrays(np.array(list(added.values())), SETTINGS.beta)
+    expected = values([row for row in slices if row["slice"] == name])
+    assert len(expected) == len(added)
+    for number, (condition, value) in enumerate(added):
+        given = {each: None if np.isnan(found[each][number]) else found[each][number] for each in METRIC_NAMES}
+        assert expected[condition, name, value] == given
+
+
+def test_the_cube_holds_every_split_and_counts_dialogues_in_each_cell(evaluated: Warehouse) -> None:
+    cells = dicts(evaluated, METRIC_CUBE)
+    assert {cell["split"] for cell in cells} == {"dev", "eval"}
+    assert all(1 <= cell["dialogues"] <= cell["n_rollouts"] for cell in cells)
+    late = [cell for cell in cells if cell["turn_number"] == "6+"]
+    assert sum(cell["n_rollouts"] for cell in late) > 2 * sum(cell["dialogues"] for cell in late), "turns 6 to 9"
+
+
 def test_a_second_evaluation_of_the_same_tables_writes_nothing(evaluated: Warehouse) -> None:
     from spark_jobs.evaluate import evaluate
 
-    tables = (METRICS, METRIC_SLICES, RUNS)
+    tables = (METRICS, METRIC_SLICES, METRIC_CUBE, RUNS)
     before = [evaluated.version(contract) for contract in tables]
     assert len(evaluate(evaluated, JUDGE, SETTINGS)) == 7 * len(SKILL)
     assert [evaluated.version(contract) for contract in tables] == before

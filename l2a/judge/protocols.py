@@ -44,6 +44,8 @@ class Judgement:
     asks: bool | None
     """Whether the utterance asks for anything at all; decides Omega where it holds no question mark."""
     error: str | None = None
+    item: int | None = None
+    """Which item of the information it asks for, from 1; None: none, or this grader does not tell."""
 
 
 class Extractor(Protocol):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from llm_asking import ask, quick
 
 from l2a.dialogue.types import Message
-from l2a.judge.protocols import Dialogue, Question
+from l2a.judge.protocols import Dialogue, Judgement, Question
 from l2a.llm.chaos.running import chaos_endpoint
 from l2a.llm.prompts import Form, instructions
 from l2a.llm.prompts.extraction import extraction_request, read_facts
@@ -99,8 +99,24 @@ def test_a_short_reply_takes_its_meaning_from_the_question() -> None:
 
 
 def test_what_asks_nothing_cannot_ask_for_an_item() -> None:
-    assert read_judgement('{"asks": false, "r_a": 1}').r_a == 0.0
-    assert read_judgement('{"asks": true, "r_a": 0.5}').r_a == 0.5
+    assert judgement(0, 2, "direct") == Judgement(0.0, False)
+    assert judgement(1, 0, "direct") == Judgement(0.0, True)
+    assert judgement(1, 2, "none") == Judgement(0.0, True)
+
+
+def test_a_grade_follows_from_the_item_its_directness_and_the_number_of_questions() -> None:
+    assert judgement(1, 2, "direct") == Judgement(1.0, True, item=2)
+    assert judgement(1, 1, "close") == Judgement(0.5, True, item=1)
+    assert judgement(2, 2, "direct") == Judgement(0.5, True, item=2), "two things at once"
+
+
+def test_an_item_that_there_is_not_is_an_error_and_no_zero() -> None:
+    found = judgement(1, 4, "direct")
+    assert (found.r_a, found.error) == (None, "the grader names item 4 of 3")
+
+
+def judgement(questions: int, item: int, directness: str) -> Judgement:
+    return read_judgement(json.dumps({"questions": questions, "item": item, "directness": directness}), 3)
 
 
 def test_prompts_are_versioned_and_speak_of_no_language() -> None:
@@ -123,5 +139,5 @@ def test_the_chaos_endpoint_extracts_and_grades(form: Form) -> None:
         parsed = {row.request_id: row.parsed or "" for row in ask(requests, quick(chaos.url))}
     facts, good, bad = (parsed[request.request_id] for request in requests)
     assert [fact.message_index for fact in read_facts(facts, TALK, context_end=3).facts] == [4]
-    assert read_judgement(good).r_a == 1.0
-    assert (read_judgement(bad).asks, read_judgement(bad).r_a) == (True, 0.0)
+    assert read_judgement(good, 1) == Judgement(1.0, True, item=1)
+    assert read_judgement(bad, 1) == Judgement(0.0, True)

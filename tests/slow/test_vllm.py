@@ -108,8 +108,10 @@ def test_extraction_gives_facts_of_the_schema(vllm_server: VllmServer) -> None:
 def test_grading_gives_judgements_of_the_schema(vllm_server: VllmServer) -> None:
     rows = ask(grading_requests(vllm_server), vllm_server.settings())
     assert [row.error for row in rows if not row.ok] == []
-    judgements = [read_judgement(row.parsed or "") for row in rows]
-    assert all(judgement.r_a in (0.0, 0.5, 1.0) for judgement in judgements)
+    judgements = [read_judgement(row.parsed or "", 2) for row in rows]
+    # A model without sense may name an item that there is not; that is an error, never a grade.
+    assert all((judgement.r_a is None) == (judgement.error is not None) for judgement in judgements)
+    assert {judgement.r_a for judgement in judgements} <= {None, 0.0, 0.5, 1.0}
 
 
 def test_a_policy_says_something_short_and_other_samples_say_other_things(vllm_server: VllmServer) -> None:

@@ -97,6 +97,28 @@ def _sliced(slice_name: str, slice_value: str, condition: str, **values: float |
     return [{**row, "slice": slice_name, "slice_value": slice_value} for row in rows]
 
 
+def _cell(condition: str, domain: str, turn_number: str, **sums: float) -> dict[str, Any]:
+    zeros = dict.fromkeys(
+        ("n_rollouts", "n", "n_continue", "n_continue_right", "n_continue_graded", "n_good_hit", "n_stop",
+         "n_stop_right"), 0
+    )  # fmt: skip
+    return {
+        "evaluation_id": "new", "condition": condition, "split": "eval", "domain": domain, "expert": "e-1",
+        "month": "2026-11", "turn_number": turn_number, "dialogues": 1, "extractor": "x-1", "grader": "g-1",
+        "beta": 2.0, "created_at": LATER, **zeros, "sum_r_a": 0.0, "sum_omega_continue": 0.0, "sum_omega_stop": 0.0,
+        **sums,
+    }  # fmt: skip
+
+
+def _comparison(condition: str, metric: str, difference: float | None, called: str, dialogues: int) -> dict[str, Any]:
+    return {
+        "evaluation_id": "new", "baseline": "random", "condition": condition, "metric": metric,
+        "difference": difference, "ci_low": None if difference is None else difference - 0.1,
+        "ci_high": None if difference is None else difference + 0.1, "n_dialogues": dialogues, "called": called,
+        "value": 0.9, "baseline_value": 0.6, "extractor": "x-1", "grader": "g-1", "beta": 2.0, "created_at": LATER,
+    }  # fmt: skip
+
+
 def _run(run_id: str, step: str, rows: tuple[int, int, int, int], **more: Any) -> dict[str, Any]:
     return {
         "run_id": run_id, "step": step, "subject": None, "started_at": AT, "seconds": 1.5, "status": "ok",
@@ -167,6 +189,19 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         *_sliced("domain", "问诊", "expert", WA=None, AA=0.5, TR=0.5),
         *_sliced("after_first_turn", "true", "random", WA=0.0, AA=0.5, TR=1.0),
         *_sliced("turn_number", "6+", "random", WA=0.0, AA=0.5, TR=None),
+    ],
+    "metric_cube": [
+        _cell("expert", "bank", "1", n_rollouts=1, n=1, n_continue=1, n_continue_right=1, n_continue_graded=1,
+              sum_r_a=1.0, n_good_hit=1, sum_omega_continue=1.0),
+        _cell("expert", "bank", "2", n_rollouts=1, n=1, n_stop=1, n_stop_right=1, sum_omega_stop=1.0),
+        _cell("random", "bank", "1", n_rollouts=2, n=2, n_continue=2, n_continue_right=2, n_continue_graded=1,
+              sum_omega_continue=1.0),
+        _cell("random", "bank", "2", n_rollouts=2, n=1, n_stop=1),
+        _cell("random", "问诊", "6+", n_rollouts=3, n=3, n_continue=3, n_continue_right=2),
+    ],
+    "comparisons": [
+        _comparison("expert", "AA", 0.3, "higher", 40), _comparison("expert", "TR", 2.5, "no difference called", 19),
+        _comparison("expert", "WS", None, "no difference called", 0),
     ],
     "runs": [
         _run("r-1", "ingest", (10, 4, 3, 3), **INGESTED),

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from literal import HARD
 
+from l2a.metrics.definitions import METRICS, UNGRADED
+from l2a.sql import views
+
 if TYPE_CHECKING:
     from conftest import Answer
 
@@ -87,6 +90,25 @@ def test_metric_table_marks_the_newest_evaluation(in_duckdb: Answer) -> None:
         ("new", "random", True, 0.0, 1.5, 1.4, 4),
         ("old", "expert", False, 0.9, 3.0, 2.9, 4),
     ]
+
+
+def test_the_cube_gives_the_metrics_of_any_cell_and_of_any_sum_of_cells(in_duckdb: Answer) -> None:
+    _, rows = in_duckdb(
+        "SELECT condition, turn_number, wa, wa_gh, wc, ws, aa, fc, tr, ungraded_share FROM metric_cube_metrics"
+        " WHERE domain = 'bank' ORDER BY 1, 2"
+    )
+    assert rows == [
+        ("expert", "1", 1.0, 1.0, 1.0, None, 1.0, 1.0, 4.0, 0.0),
+        ("expert", "2", None, None, None, 1.0, 1.0, 1.0, 4.0, 0.0),
+        ("random", "1", 0.0, 0.0, 1.0, None, 1.0, 1.0, 2.0, 0.5),
+        ("random", "2", None, None, None, 0.0, 0.0, 0.0, 0.0, 0.5),
+    ]
+
+
+def test_the_cube_has_the_expressions_of_the_metrics_word_for_word() -> None:
+    written = " ".join(views.spark_sql("metric_cube_metrics").split())
+    for name, sql in {**METRICS, "ungraded_share": UNGRADED}.items():
+        assert f"{sql} AS {name.lower().replace('-', '_')}" in written
 
 
 def test_published_and_recomputed_numbers_agree(in_duckdb: Answer) -> None:

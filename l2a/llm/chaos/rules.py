@@ -58,15 +58,17 @@ def speak(body: Mapping[str, Any]) -> str:
 
 
 def grade(body: Mapping[str, Any]) -> str:
-    """1, 0.5 or 0 by the largest share of an item's words that the utterance holds."""
+    """The item of which the utterance holds the largest share of words, and how directly by that share."""
     text = last_text(body)
-    lists = [json.loads(line) for line in text.splitlines() if line.startswith("[")]
+    items = [json.loads(line)["fact"] for line in text.splitlines() if line.startswith('{"item"')]
     utterance = json.loads(text.splitlines()[-1])
     words = set(_WORD.findall(utterance.casefold()))
-    shares = [len(words & set(item)) / len(item) for item in map(_words, lists[-1] if lists else []) if item]
+    shares = [len(words & item) / len(item) if item else 0.0 for item in map(_words, items)]
     best = max(shares, default=0.0)
-    asks = bool(_QUESTION.search(utterance))
-    return json.dumps({"asks": asks, "r_a": 0 if not asks or best < 0.15 else 1 if best >= 0.4 else 0.5})
+    asked = len(_QUESTION.findall(utterance))
+    directness = "none" if not asked or best < 0.15 else "direct" if best >= 0.4 else "close"
+    item = 0 if directness == "none" else 1 + shares.index(best)
+    return json.dumps({"questions": asked, "item": item, "directness": directness})
 
 
 def _words(item: str) -> set[str]:
