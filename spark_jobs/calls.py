@@ -117,8 +117,13 @@ def _ask(warehouse: Warehouse, waiting: DataFrame, settings: LLMSettings, rows: 
     finally:
         paid = drain(warehouse, own=run, rows=rows)
     stopped = place.stopped()
-    if stopped is None:
-        _all_there(warehouse, waiting)
+    if stopped is None and paid.asked < total:
+        # A step must not take a request without a row for an answer that says nothing.
+        raise L2AError(
+            f"{total - paid.asked:,} of {total:,} requests have no row although their tasks ended: do all executors "
+            f"write to {warehouse.root}/{spool.FOLDER}? A path without a scheme must be a folder that all machines "
+            "share. Run the step again: what was answered is kept."
+        )
     spool.remove(warehouse.root, run)
     if stopped is not None:
         name, message = stopped
@@ -126,17 +131,6 @@ def _ask(warehouse: Warehouse, waiting: DataFrame, settings: LLMSettings, rows: 
         error.counts = paid.counts()
         raise error
     return paid
-
-
-def _all_there(warehouse: Warehouse, waiting: DataFrame) -> None:
-    """A step must not take a request without a row for an answer that says nothing."""
-    lost = waiting.join(warehouse.read(LLM_CALLS).select("request_id"), "request_id", "left_anti").count()
-    if lost:
-        raise L2AError(
-            f"{lost:,} requests have no row in llm_calls although their tasks ended: do all executors write to "
-            f"{warehouse.root}/{spool.FOLDER}? A path without a scheme must be a folder that all machines share. "
-            "Run the step again: what was answered is kept."
-        )
 
 
 @contextmanager

@@ -38,7 +38,9 @@ def shown(spark: SparkSession, name: str) -> Iterator[None]:
             finished = 0
             while not done.wait(POLL_SECONDS):
                 if _looks:
-                    line.update(*_looks[-1]())
+                    # What cannot be read just now is shown a moment later.
+                    with contextlib.suppress(OSError):
+                        line.update(*_looks[-1]())
                     continue
                 # A stage may vanish between the two questions; an unknown one has nothing to show.
                 infos = [info for stage in tracker.getActiveStageIds() if (info := tracker.getStageInfo(stage))]

@@ -110,7 +110,8 @@ def run_step(
     after a row with status failed was left.
     """
     versions = {contract.name: warehouse.version(contract) for contract in inputs}
-    last = None if all_again else _last(warehouse, step, subject, settings, replaces)
+    known = _last(warehouse, step, subject, settings, replaces)
+    last = None if all_again else known
     again = None
     if last is not None and failed_before is not None and last.failed:
         # Not `persist`: Spark makes a cached frame anew when a table that it came from is written, as it soon will be.
@@ -122,7 +123,7 @@ def run_step(
     since = Since({} if last is None else last.versions, again)
     behind = {name: str(version) for name, version in versions.items()} | {"settings": settings}
     before = last.rows if last is not None and again is not None else 0
-    if replaces and last is None and _ran(warehouse, step, subject):
+    if replaces and known is None and _ran(warehouse, step, subject):
         _announce(warehouse, step, subject, behind)
     return recorded(
         warehouse, step, subject, behind, lambda: work(since), max_failed_share=max_failed_share, rows_before=before
@@ -134,7 +135,9 @@ def _announce(warehouse: Warehouse, step: str, subject: str, versions: Mapping[s
 
     Should this run be killed halfway, the next one with the earlier settings must not find its own row to be the last.
     """
-    row = _row(step, subject, dt.datetime.now(dt.UTC), 0.0, "replacing what was made with other settings", versions)
+    row = _row(
+        step, subject, dt.datetime.now(dt.UTC), 0.0, "started to replace what was made with other settings", versions
+    )
     _leave(warehouse, uuid.uuid4().hex, row, Counts())
 
 

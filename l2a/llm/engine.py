@@ -46,8 +46,8 @@ HELD_PER_CALL = 4
 class Engine:
     """One run of calls in one process. `progress` may be read at any time, from any thread.
 
-    `tasks` processes share the job's ceiling and spending limit; this one, the `number`th, takes its part of the former.
-    `spent_elsewhere` is what the others have spent, and may be set from any thread.
+    `tasks` processes share the job's ceiling and spending limit; this one, the `number`th, takes its part of
+    the ceiling. `spent_elsewhere` is what the others have spent, and may be set from any thread.
     `stop_check` is asked a few times a second, must be quick, and returns the error with which to stop, or None.
     """
 
