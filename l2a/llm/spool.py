@@ -131,7 +131,8 @@ def runs(warehouse: str) -> dict[str, float]:
 
 def has_rows(warehouse: str, run: str) -> bool:
     """Whether a run has stored anything."""
-    return any(name.startswith("task-") for name in open_files(warehouse).names(run))
+    files = open_files(warehouse)
+    return any(files.names(f"{run}/{name}") for name in files.names(run) if name.startswith("task-"))
 
 
 def remove(warehouse: str, run: str) -> None:
