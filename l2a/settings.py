@@ -105,6 +105,9 @@ class EvaluateSettings(Section):
 
     beta: float = Field(default=2.0, ge=0, description="Weight of R_a in the reward (method: 2).")
     replicates: int = Field(default=1000, ge=100, description="Bootstrap replicates behind an interval.")
+    baseline: str | None = Field(
+        default=None, description="The condition that the others are compared with, in pairs; unset: none is."
+    )
     max_slice_values: int = Field(
         default=200, ge=1, description="So many experts and domains have metrics of their own; the others are `other`."
     )

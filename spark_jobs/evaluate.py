@@ -1,31 +1,45 @@
 """Grades of the eval split into `metrics`, with 95 % intervals over dialogues, and by slices; prints the table.
 
 l2a evaluate [--beta 2.0]
+l2a evaluate --baseline random              what each condition is above another, in pairs
+l2a evaluate --what-if | --beta 0,.5,1,2,4  does the order of the conditions hang on how the reward is defined?
 """
 
 from __future__ import annotations
 
-import datetime as dt
+import math
 
 import click
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from l2a.errors import UsageError
-from l2a.metrics.evaluate import evaluate_sums, sums
-from l2a.metrics.slices import EVERYTHING, by_slice, places
-from l2a.metrics.table import show
+from l2a.metrics import what_if
+from l2a.metrics.compare import compare
+from l2a.metrics.evaluate import evaluate_sums
+from l2a.metrics.ranking import show_rankings
+from l2a.metrics.slices import EVERYTHING, by_slice, cube
+from l2a.metrics.table import show, show_comparisons
 from l2a.options import Command, common
 from l2a.settings import EvaluateSettings, JudgeSettings
-from l2a.tables.contracts import DIALOGUES, GRADES, METRIC_SLICES, METRICS, OBJECTIVES, ROLLOUTS, TURNS
+from l2a.tables.contract import Contract
+from l2a.tables.contracts import COMPARISONS, METRIC_CUBE, METRIC_SLICES, METRICS
 from l2a.tables.warehouse import Warehouse
 from spark_jobs.command import all_again as all_again_option
 from spark_jobs.command import start
-from spark_jobs.judging import resolve
-from spark_jobs.runs import Counts, Since, digest, run_step
+from spark_jobs.evaluating import (
+    INPUTS,
+    Evaluation,
+    check_baseline,
+    dropped_share,
+    evaluation,
+    placed,
+    turn_sums,
+    usable_grades,
+)
+from spark_jobs.runs import Counts, Since, run_step
 
-INPUTS = (GRADES, OBJECTIVES, TURNS, DIALOGUES)
-KEY = ["session_id", "turn", "dialogue_version"]
+EVAL = "split = 'eval'"
 
 
 def evaluate(
@@ -33,122 +47,138 @@ def evaluate(
 ) -> list[Row]:
     """The metrics of all conditions under one extractor and grader: rows of `metrics`, of the newest evaluation.
 
-    Raises `UsageError` where no rollout of a usable eval turn is graded yet.
+    Also writes `metric_slices` and `metric_cube`, and `comparisons` where the settings name a baseline.
+    Raises `UsageError` where no rollout of a usable eval turn is graded yet, and for an unknown baseline.
     """
-    warehouse.read(GRADES)
-    extractor = resolve(warehouse, judge.extractor, "extractor")
-    grader = resolve(warehouse, judge.grader, "grader")
-    chosen = {
-        "extractor": extractor,
-        "grader": grader,
-        "beta": settings.beta,
-        "replicates": settings.replicates,
-        "max_slice_values": settings.max_slice_values,
-    }
+    which = evaluation(warehouse, judge, settings)
+    if settings.baseline is not None:
+        check_baseline(warehouse, which, settings.baseline)
 
     def work(since: Since) -> Counts:
-        parts = sums(usable_grades(warehouse, extractor, grader), ["condition", "split", "session_id", "turn"])
-        parts = parts.persist()
-        counted = parts.where("split = 'eval'").agg(
-            F.sum("n_rollouts"), F.sum(F.expr("n_rollouts - n + n_continue_right - n_continue_graded"))
-        )
-        rollouts, ungraded = counted.collect()[0]
+        parts = turn_sums(warehouse, which).persist()
+        ungraded = F.expr("n_rollouts - n + n_continue_right - n_continue_graded")
+        rollouts, failed = parts.where(EVAL).agg(F.sum("n_rollouts"), F.sum(ungraded)).collect()[0]
         if not rollouts:
             raise UsageError("no rollout of a usable eval turn is graded: is the eval split empty? (see --split)")
-        versions = {contract.name: warehouse.version(contract) for contract in INPUTS}
-        about = {
-            "evaluation_id": F.lit(digest("evaluation", chosen, versions)),
-            "extractor": F.lit(extractor),
-            "grader": F.lit(grader),
-            "beta": F.lit(settings.beta),
-            "created_at": F.lit(dt.datetime.now(dt.UTC)),
-        }
-        placed = _placed(warehouse, parts, settings.max_slice_values)
-        made = _write_metrics(warehouse, placed, settings, about, _dropped_share(warehouse, extractor))
+        made = _write(warehouse, which, parts)
         parts.unpersist()
-        return Counts(rows_in=rollouts, rows_out=made, rows_failed=ungraded)
+        return Counts(rows_in=rollouts, rows_out=made, rows_failed=failed)
 
-    run_step(
-        warehouse,
-        "evaluate",
-        INPUTS,
-        work,
-        subject=f"{extractor} {grader}" if extractor != grader else extractor,
-        settings=digest(chosen),
-        all_again=all_again,
-    )
-    return newest(warehouse, extractor, grader, settings.beta)
+    run_step(warehouse, "evaluate", INPUTS, work, subject=which.subject, settings=which.digest, all_again=all_again)
+    if settings.baseline is not None:
+        _compare(warehouse, which, settings.baseline, all_again=all_again)
+    return _newest(warehouse, METRICS, which)
 
 
-def usable_grades(warehouse: Warehouse, extractor: str, grader: str) -> DataFrame:
-    """One row per graded rollout of a usable turn, with its split and the columns that the metrics are made of."""
-    grades = warehouse.read(GRADES).where((F.col("extractor") == extractor) & (F.col("grader") == grader))
-    objectives = warehouse.read(OBJECTIVES).where(F.col("extractor") == extractor)
-    objectives = objectives.where("dropped_reason IS NULL").select(*KEY, F.col("decision").alias("target"))
-    turns = warehouse.read(TURNS).where("dropped_reason IS NULL").select(*KEY, "split")
-    rollouts = warehouse.read(ROLLOUTS).select("condition", *KEY, "sample", "decision")
-    return (
-        grades.select("condition", *KEY, "sample", "r_a", "r_s", "omega")
-        .join(turns, KEY)
-        .join(objectives, KEY)
-        .join(rollouts, ["condition", *KEY, "sample"])
-    )
+def comparisons(warehouse: Warehouse, judge: JudgeSettings, settings: EvaluateSettings) -> list[Row]:
+    """The rows of `comparisons` with the settings' baseline, of the newest evaluation that has some."""
+    which = evaluation(warehouse, judge, settings)
+    return _newest(warehouse, COMPARISONS, which, F.col("baseline") == settings.baseline)
 
 
-def _placed(warehouse: Warehouse, parts: DataFrame, most: int) -> DataFrame:
-    """The sums with the domain, expert and month of their dialogue, as it is now: all rows stay."""
-    dialogues = warehouse.read(DIALOGUES).select("session_id", "domain", "expert", "updated_at", "landed")
-    return parts.join(places(dialogues, parts.select("session_id").distinct(), most), "session_id")
-
-
-def _dropped_share(warehouse: Warehouse, extractor: str) -> float | None:
-    """The share of eval turns that are not usable; turns without an objective are among them."""
-    objectives = warehouse.read(OBJECTIVES).where(F.col("extractor") == extractor)
-    usable = objectives.where("dropped_reason IS NULL AND status = 'ok'").select(*KEY, F.lit(1).alias("usable"))
-    turns = warehouse.read(TURNS).where("split = 'eval'").join(usable, KEY, "left")
-    share = turns.agg(F.avg(F.expr("CASE WHEN dropped_reason IS NULL AND usable = 1 THEN 0e0 ELSE 1e0 END"))).first()
-    return None if share is None else share[0]
-
-
-def _write_metrics(
-    warehouse: Warehouse,
-    placed: DataFrame,
-    settings: EvaluateSettings,
-    about: dict[str, Column],
-    dropped_share: float | None,
-) -> int:
-    """Rows into `metrics` and `metric_slices`, out of one pass; how many."""
+def _write(warehouse: Warehouse, which: Evaluation, parts: DataFrame) -> int:
+    """Rows into `metrics`, `metric_slices` and `metric_cube`; how many. Metrics and slices are made in one pass."""
+    about = which.columns(warehouse)
+    rows = placed(warehouse, parts, which.settings.max_slice_values)
+    cells = cube(rows).withColumns(about).persist()
     found = evaluate_sums(
-        by_slice(placed.where("split = 'eval'")),
+        by_slice(rows.where(EVAL)),
         by=["condition", "slice", "slice_value"],
-        beta=settings.beta,
-        replicates=settings.replicates,
+        beta=which.settings.beta,
+        replicates=which.settings.replicates,
     )
-    rows = found.withColumns({**about, "dropped_share": F.lit(dropped_share).cast("double")}).persist()
+    dropped = F.lit(dropped_share(warehouse, which.extractor)).cast("double")
+    found = found.withColumns({**about, "dropped_share": dropped}).persist()
     everything = F.col("slice") == EVERYTHING
-    warehouse.upsert(METRICS, rows.where(everything), unique=True)
-    warehouse.upsert(METRIC_SLICES, rows.where(~everything), unique=True)
-    made = rows.count()
-    rows.unpersist()
+    made = _upsert(warehouse, METRIC_CUBE, cells)
+    made += _upsert(warehouse, METRIC_SLICES, found.where(~everything))
+    made += _upsert(warehouse, METRICS, found.where(everything))
+    found.unpersist()
+    cells.unpersist()
     return made
 
 
-def newest(warehouse: Warehouse, extractor: str, grader: str, beta: float) -> list[Row]:
+def _compare(warehouse: Warehouse, which: Evaluation, baseline: str, *, all_again: bool) -> None:
+    """A step of its own: another baseline is not another evaluation."""
+
+    def work(since: Since) -> Counts:
+        about = {**which.columns(warehouse), "baseline": F.lit(baseline)}
+        parts = turn_sums(warehouse, which).where(EVAL).persist()
+        beta, replicates = which.settings.beta, which.settings.replicates
+        found = compare(parts, baseline=baseline, beta=beta, replicates=replicates).withColumns(about).persist()
+        counts = Counts(rows_in=parts.count(), rows_out=_upsert(warehouse, COMPARISONS, found))
+        found.unpersist()
+        parts.unpersist()
+        return counts
+
+    run_step(
+        warehouse,
+        "compare",
+        INPUTS,
+        work,
+        subject=f"{baseline}: {which.subject}",
+        settings=which.digest,
+        all_again=all_again,
+    )
+
+
+def _upsert(warehouse: Warehouse, contract: Contract, rows: DataFrame) -> int:
+    warehouse.upsert(contract, rows, unique=True)
+    return rows.count()
+
+
+def _newest(warehouse: Warehouse, contract: Contract, which: Evaluation, more: Column | None = None) -> list[Row]:
     """The rows of the newest evaluation with these judges and this beta."""
-    same = (F.col("extractor") == extractor) & (F.col("grader") == grader) & (F.col("beta") == beta)
-    rows = warehouse.read_or_empty(METRICS).where(same)
+    same = (F.col("extractor") == which.extractor) & (F.col("grader") == which.grader)
+    rows = warehouse.read_or_empty(contract).where(same & (F.col("beta") == which.settings.beta))
+    rows = rows if more is None else rows.where(more)
     last = rows.orderBy(F.col("created_at").desc(), "evaluation_id").select("evaluation_id").first()
     return [] if last is None else rows.where(F.col("evaluation_id") == last[0]).collect()
 
 
+class _Betas(click.ParamType):
+    """One number, 0 or more, or several with commas between."""
+
+    name = "number"
+
+    def convert(
+        self, value: str | tuple[float, ...], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        one = click.FloatRange(min=0)
+        found = tuple(float(one.convert(part.strip(), param, ctx)) for part in value.split(","))
+        if not all(map(math.isfinite, found)):
+            self.fail(f"{value} is not finite", param, ctx)
+        return found
+
+
 @click.command(cls=Command)
-@click.option("--beta", type=click.FloatRange(min=0), help="Weight of R_a in TR [default: 2.0].")
+@click.option(
+    "--beta",
+    "betas",
+    type=_Betas(),
+    metavar="B[,B...]",
+    help="Weight of R_a in TR [default: 2.0]. Several: prints the conditions' order under each, stores none.",
+)
+@click.option("--baseline", metavar="NAME", help="Compare the other conditions with this one [default: none].")
+@click.option("--what-if", "asked_what_if", is_flag=True, help="The order under other betas, the sum, other Omegas.")
+@click.option(
+    "--omega",
+    "omegas",
+    multiple=True,
+    metavar="NAME=W[,NAME=W...]",
+    help="What if Omega weighed so, such as two_questions=0,mixed_stop=.5; repeatable.",
+)
 @click.option("--extractor", metavar="NAME", help="Objectives of this extractor [default: embedded].")
 @click.option("--grader", metavar="NAME", help="Grades of this grader [default: embedded].")
 @all_again_option
 @common
 def command(
-    beta: float | None,
+    betas: tuple[float, ...] | None,
+    baseline: str | None,
+    asked_what_if: bool,
+    omegas: tuple[str, ...],
     extractor: str | None,
     grader: str | None,
     all_again: bool,
@@ -156,11 +186,29 @@ def command(
     warehouse: str | None,
 ) -> None:
     """Grades into metrics with intervals; prints the table."""
+    weights = [what_if.parse_weights(text) for text in omegas]
+    single = betas[0] if betas and len(betas) == 1 else None
+    several = betas if betas and len(betas) > 1 else ()
     settings, tables = start(
-        config, warehouse, evaluate={"beta": beta}, judge={"extractor": extractor, "grader": grader}
+        config,
+        warehouse,
+        evaluate={"beta": single, "baseline": baseline},
+        judge={"extractor": extractor, "grader": grader},
     )
-    rows = evaluate(tables, settings.judge, settings.evaluate, all_again=all_again)
-    show((row.asDict() for row in rows), settings.evaluate.warn_share)
+    chosen = settings.evaluate
+    rows = evaluate(tables, settings.judge, chosen, all_again=all_again)
+    show((row.asDict() for row in rows), chosen.warn_share)
+    if chosen.baseline is not None:
+        show_comparisons(row.asDict() for row in comparisons(tables, settings.judge, chosen))
+    if asked_what_if or several or weights:
+        wanted = what_if.variants(
+            chosen.beta,
+            several or (what_if.BETAS if asked_what_if else ()),
+            fusion=asked_what_if,
+            weights=weights or (what_if.OTHER_WEIGHTS if asked_what_if else ()),
+        )
+        grades = usable_grades(tables, evaluation(tables, settings.judge, chosen)).where(EVAL)
+        show_rankings(wanted, what_if.mean_rewards(grades, wanted))
 
 
 if __name__ == "__main__":

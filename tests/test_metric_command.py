@@ -106,7 +106,7 @@ def test_what_ifs_print_the_order_under_each_and_store_nothing(l2a_evaluate: Eva
     several = l2a_evaluate("--beta", "0,.5,1,2,4")
     assert several.exit_code == 0, several.output
     table = several.stdout[several.stdout.index("mean reward if") :]
-    lines = [line.split()[:2] for line in table.splitlines() if line.startswith("beta ")]
+    lines = [line.split()[:2] for line in table.splitlines() if line.strip().startswith("beta ")]
     assert lines == [["beta", beta] for beta in ("2", "0", "0.5", "1", "4")]
     assert "order of the conditions" in table
     asked = l2a_evaluate("--what-if", "--omega", "two_questions=0")

@@ -16,7 +16,7 @@ TEXTS = ["<stop />", "Bye. <stop />", "", "Age?", "Age? Sex?", "A? B? C?", "Tell
 
 
 def test_mean_rewards_are_those_of_the_reward_with_the_grader_asked_once(spark) -> None:  # type: ignore[no-untyped-def]
-    """Under every variant, what the stored grades give is the mean over rows of `l2a.reward`, with the judgement at hand."""
+    """Under every variant, stored grades give the mean over rows of `l2a.reward` with the judgement at hand."""
     rng = np.random.default_rng(8)
     wanted = variants(2.0, [*BETAS, 3.5], fusion=True, weights=[*OTHER_WEIGHTS, OmegaWeights(no_question=0.3)])
     rows, expected = [], {str(variant): {"a": [], "b": []} for variant in wanted}

@@ -10,14 +10,16 @@ A case is a number of dialogues, how unequal they are, the true share, and how a
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 from typing import Literal
 
 import numpy as np
 
-from l2a.metrics.bootstrap import Tally, metrics_of
+from l2a.metrics.bootstrap import COUNTED, Tally, metrics_of
 from l2a.metrics.definitions import SUMS
+from l2a.metrics.paired import differences
 
 Sizes = Literal["equal", "lognormal", "pareto"]
 
@@ -61,12 +63,39 @@ def covered(case: Case, repetitions: int, seed: int = 0, replicates: int = 1000)
     return {name: count / repetitions for name, count in hits.items()}
 
 
-def _dialogue_sums(case: Case, rng: np.random.Generator) -> np.ndarray:
+def covered_difference(
+    case: Case, other_share: float, repetitions: int, seed: int = 0, replicates: int = 1000
+) -> tuple[float, float]:
+    """Of paired differences in WC between the case's share and `other_share` on the same dialogues: the share of
+    repetitions whose interval holds the truth, and the share that calls a difference. A dialogue that is easy for one
+    is easy for the other."""
+    rng = np.random.default_rng(seed)
+    hits = calls = 0
+    for _ in range(repetitions):
+        hashes, n = rng.integers(0, 1 << 62, case.dialogues), sizes(case.sizes, case.dialogues, rng)
+        easy = rng.random(case.dialogues)
+        sides = []
+        for share in (case.share, other_share):
+            sides.append(Tally.empty(replicates))
+            sides[-1].add_dialogues(hashes, _dialogue_sums(replace(case, share=share), rng, n, easy))
+        in_common = np.full(len(COUNTED), case.dialogues)
+        found = {each.metric: each for each in differences(sides[0], sides[1], in_common, beta=2.0)}["WC"]
+        assert found.ci_low is not None and found.ci_high is not None
+        hits += found.ci_low <= case.share - other_share <= found.ci_high
+        calls += found.called != "no difference called"
+    return hits / repetitions, calls / repetitions
+
+
+def _dialogue_sums(
+    case: Case, rng: np.random.Generator, n: np.ndarray | None = None, easy: np.ndarray | None = None
+) -> np.ndarray:
     """float64 (dialogues, len(SUMS)). All turns are CONTINUE turns, and R_a is drawn over all of them too, so that each
-    metric has the sizes that the case asks for."""
-    n = sizes(case.sizes, case.dialogues, rng)
+    metric has the sizes that the case asks for. n: rollouts per dialogue. easy: float64 (dialogues,), the quantile of
+    each dialogue's own share."""
+    n = sizes(case.sizes, case.dialogues, rng) if n is None else n
     a, b = (float(share * (1 - case.alike) / case.alike) for share in (case.share, 1 - case.share))
-    right, good = (rng.binomial(n, rng.beta(a, b, case.dialogues)) for _ in range(2))
+    shares = rng.beta(a, b, (2, case.dialogues)) if easy is None else [np.quantile(_beta_draws(a, b), easy)] * 2
+    right, good = (rng.binomial(n, each) for each in shares)
     drawn = {
         **dict.fromkeys(("n_rollouts", "n", "n_continue", "n_continue_graded"), n),
         "n_continue_right": right,
@@ -74,6 +103,12 @@ def _dialogue_sums(case: Case, rng: np.random.Generator) -> np.ndarray:
         "sum_r_a": good + 0.5 * rng.binomial(n - good, 0.5),
     }
     return np.column_stack([drawn.get(name, np.zeros(case.dialogues)) for name in SUMS]).astype(np.float64)
+
+
+@cache
+def _beta_draws(a: float, b: float) -> np.ndarray:
+    """float64 (20000,): quantiles of these are those of the distribution, closely enough."""
+    return np.random.default_rng(0).beta(a, b, 20_000)
 
 
 def main() -> None:

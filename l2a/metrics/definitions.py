@@ -69,6 +69,15 @@ METRICS: dict[str, str] = {
 
 METRIC_NAMES = tuple(METRICS)
 
+_RIGHT_CONTINUE_SUM = "n_continue_right * (1 + (sum_omega_continue + sum_r_a) / nullif(n_continue_graded, 0))"
+
+MEAN_REWARD: dict[str, str] = {
+    "product": METRICS["TR"],
+    "sum": f"({_zero_if_empty(_RIGHT_CONTINUE_SUM)} + n_stop_right * 2 + sum_omega_stop) / nullif(n, 0)",
+}
+"""fusion -> expression: the mean of R as the method's product, or as the plain sum R_s + R_a + Omega. For what-ifs: the
+metric TR is always the product."""
+
 UNGRADED = "(n_rollouts - n + n_continue_right - n_continue_graded) / nullif(cast(n_rollouts as double), 0)"
 """Expression over the columns of SUMS: the share of rollouts without R_a, because they or their grades failed."""
 

@@ -16,6 +16,9 @@ from pyspark.sql import functions as F
 from l2a.metrics.definitions import SUMS
 from l2a.metrics.evaluate import add_up
 
+CELL = ("condition", "split", "domain", "expert", "month", "turn_number")
+"""What the cube of sums is cut by."""
+
 EVERYTHING = "all"
 """The one slice that holds all rows: what stands in `metrics`."""
 
@@ -70,3 +73,13 @@ def by_slice(parts: DataFrame) -> DataFrame:
     pairs = [F.struct(F.lit(name).alias("slice"), value.alias("slice_value")) for name, value in values.items()]
     laid_out = parts.withColumn("_in", F.explode(F.array(*pairs))).select("condition", "_in.*", "session_id", *SUMS)
     return add_up(laid_out, ["condition", "slice", "slice_value", "session_id"])
+
+
+def cube(parts: DataFrame) -> DataFrame:
+    """One row per CELL that has rollouts: its sums, and `dialogues`, which do not add up over cells.
+
+    parts: as `by_slice` takes them, with the split.
+    """
+    cells = parts.withColumn("turn_number", turn_number(F.col("turn"))).groupBy(*CELL)
+    counted = [F.sum(name).alias(name) for name in SUMS]
+    return cells.agg(F.countDistinct("session_id").alias("dialogues"), *counted)

@@ -48,6 +48,33 @@ def show(rows: Iterable[Mapping[str, Any]], warn_share: float = WARN_SHARE) -> N
         console.print(f"Warning: {line}", highlight=False)
 
 
+def show_comparisons(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Prints rows of `comparisons` (of one evaluation and baseline) to standard output."""
+    by_condition: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for row in rows:
+        by_condition.setdefault(row["condition"], {})[row["metric"]] = row
+    if not by_condition:
+        return
+    baseline = next(iter(next(iter(by_condition.values())).values()))["baseline"]
+    table = number_table(f"minus {baseline}", *METRICS, "dialogues", leading=1)
+    for condition, metrics in sorted(by_condition.items()):
+        table.add_row(condition, *[_difference(metrics.get(m)) for m in METRICS], f"{metrics['AA']['n_dialogues']:,}")
+    console = wide_console()
+    console.print(table)
+    console.print(
+        f"Differences to {baseline} on the turns that both answered, 95 % intervals over dialogues. "
+        "+ and - are called higher and lower; without a sign, or under 20 dialogues, no difference is called.",
+        highlight=False,
+    )
+
+
+def _difference(row: Mapping[str, Any] | None) -> str:
+    if row is None or row["difference"] is None:
+        return "-"
+    sign = {"higher": " +", "lower": " -"}.get(row["called"], "")
+    return f"{row['difference']:.3f}{sign}\n[{row['ci_low']:.2f}, {row['ci_high']:.2f}]"
+
+
 def warnings(by_condition: Mapping[str, Mapping[str, Mapping[str, Any]]], warn_share: float) -> list[str]:
     """What makes the metrics of an evaluation doubtful, a sentence each. by_condition: condition -> metric -> row."""
     firsts = {condition: next(iter(metrics.values())) for condition, metrics in sorted(by_condition.items())}
@@ -55,7 +82,10 @@ def warnings(by_condition: Mapping[str, Mapping[str, Mapping[str, Any]]], warn_s
     lines = []
     if above:
         listed = ", ".join(f"{name} {_share(firsts[name])}" for name in above)
-        lines.append(f"more than {warn_share:.0%} of the rollouts have no grade ({listed}): `l2a grade` says why.")
+        lines.append(
+            f"more than {warn_share:.0%} of the rollouts have no grade ({listed}): "
+            '`l2a sql "SELECT condition, error, count(*) FROM grades WHERE r_a IS NULL GROUP BY ALL"` says why.'
+        )
     dropped = next(iter(firsts.values())).get("dropped_share") or 0.0
     if dropped > warn_share:
         lines.append(

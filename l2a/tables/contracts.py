@@ -184,6 +184,12 @@ GRADES = Contract(
         Column("omega", "double", "format reward, 0 to 1; null where grading failed", True),
         STATUS,
         ERROR,
+        Column(
+            "asked_item",
+            "int",
+            "which item of objectives.information is asked for, from 1; null: none, or the grader does not tell",
+            True,
+        ),
         REQUEST,
     ),
     invariants=(
@@ -346,9 +352,89 @@ METRIC_SLICES = Contract(
     ),
 )
 
+METRIC_CUBE = Contract(
+    name="metric_cube",
+    grain="One row per cell of an evaluation's usable graded turns: sums that add up over cells, dialogues do not.",
+    key=("evaluation_id", "condition", "split", "domain", "expert", "month", "turn_number"),
+    columns=(
+        EVALUATION,
+        CONDITION,
+        SPLIT,
+        Column("domain", "string", "of the dialogue; `unknown`, or `other` beyond the most frequent ones"),
+        Column("expert", "string", "of the dialogue; `unknown`, or `other` beyond the most frequent ones"),
+        Column("month", "string", "YYYY-MM in which the dialogue last changed, else landed; or `unknown`"),
+        Column("turn_number", "string", "1 to 5, or 6+"),
+        Column("dialogues", "bigint", "with rollouts here; a dialogue has turns in several cells: never add these up"),
+        Column("n_rollouts", "bigint", "graded rollouts, failed ones among them"),
+        Column("n", "bigint", "of these, rollouts that decided something: behind AA, FC and TR"),
+        Column("n_continue", "bigint", "on CONTINUE turns: behind WC"),
+        Column("n_continue_right", "bigint", "on CONTINUE turns, that said CONTINUE"),
+        Column("n_continue_graded", "bigint", "of these, with a grade: behind WA and WA-GH"),
+        Column("sum_r_a", "double", "sum of R_a over n_continue_graded"),
+        Column("n_good_hit", "bigint", "of n_continue_graded, those with R_a 1"),
+        Column("sum_omega_continue", "double", "sum of Omega over n_continue_graded"),
+        Column("n_stop", "bigint", "on STOP turns: behind WS"),
+        Column("n_stop_right", "bigint", "on STOP turns, that said STOP"),
+        Column("sum_omega_stop", "double", "sum of Omega over n_stop_right"),
+        EXTRACTOR,
+        GRADER,
+        BETA,
+        CREATED,
+    ),
+    invariants=(
+        KNOWN_SPLIT,
+        Invariant("n_adds_up", "n = n_continue + n_stop AND n <= n_rollouts", "every decided turn has a target"),
+        Invariant(
+            "counts_nest",
+            "n_good_hit <= n_continue_graded AND n_continue_graded <= n_continue_right"
+            " AND n_continue_right <= n_continue AND n_stop_right <= n_stop",
+            "graded ones are among the right ones, and these among all",
+        ),
+    ),
+)
+
+COMPARISONS = Contract(
+    name="comparisons",
+    grain="One row per metric, condition and baseline of one evaluation, over the eval turns that both answered.",
+    key=("evaluation_id", "baseline", "condition", "metric"),
+    columns=(
+        EVALUATION,
+        Column("baseline", "string", "the condition that is compared with"),
+        CONDITION,
+        METRIC,
+        Column("difference", "double", "value - baseline_value; null where one of them is", True),
+        Column("ci_low", "double", "lower end of the difference's 95 % interval", True),
+        Column("ci_high", "double", "upper end of the difference's 95 % interval", True),
+        Column("n_dialogues", "bigint", "dialogues that the metric of both conditions stands on"),
+        Column("called", "string", "higher, lower, or no difference called: always so under 20 dialogues"),
+        Column("value", "double", "the condition's metric over the turns in common", True),
+        Column("baseline_value", "double", "the baseline's metric over the turns in common", True),
+        EXTRACTOR,
+        GRADER,
+        BETA,
+        CREATED,
+    ),
+    invariants=(
+        METRIC_KNOWN,
+        INTERVAL_ORDERED,
+        one_of("called", "higher", "lower", "no difference called"),
+        Invariant("not_itself", "baseline <> condition", "a condition is not compared with itself"),
+        Invariant(
+            "few_call_nothing",
+            "n_dialogues >= 20 OR called = 'no difference called'",
+            "under 20 dialogues in common nothing is called",
+        ),
+        Invariant(
+            "called_apart_from_0",
+            "called = 'no difference called' OR ci_low > 0 OR ci_high < 0",
+            "what is called has an interval without 0",
+        ),
+    ),
+)
+
 ALL: tuple[Contract, ...] = (
     SOURCES, QUARANTINE, DIALOGUES, TURNS, JUDGES, LLM_CALLS, OBJECTIVES, ROLLOUTS, GRADES, METRICS, METRIC_SLICES,
-    RUNS,
+    METRIC_CUBE, COMPARISONS, RUNS,
 )  # fmt: skip
 
 BY_NAME = {contract.name: contract for contract in ALL}
