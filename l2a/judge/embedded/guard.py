@@ -11,8 +11,8 @@ MAX_CHARS = 1500
 
 _MARKUP = re.compile(r"<\|[^|>]{0,60}\|>|<[^<>]{1,80}>|\[/?[A-Z]{2,12}\]|\{[^{}]{0,200}\}|```")
 _FAKE_TURN = re.compile(
-    r"(?:^|[\n\r])\s*[#*>\s]*(?:user|human|patient|customer|client|assistant|doctor|agent|expert|system|grader|judge"
-    r"|用户|助手|患者|医生)\s*[*]*\s*[:：]",
+    r"(?:^|\n)[#*> ]*(?:user|human|patient|customer|client|assistant|doctor|agent|expert|system|grader|judge"
+    r"|用户|助手|患者|医生) ?\** ?[:：]",
     re.IGNORECASE,
 )
 _ABOUT_GRADES = re.compile(
@@ -37,7 +37,9 @@ def readable(text: str, items: Sequence[str]) -> str:
     """
     from l2a.judge.embedded.text import sentences
 
-    seen = visible(text[: 4 * MAX_CHARS])
+    # Lines without the blanks around them, so that no pattern below has runs of blanks to try in every way.
+    lines = (" ".join(line.split()) for line in visible(text[: 4 * MAX_CHARS]).splitlines())
+    seen = "\n".join(line for line in lines if line)
     fake = _FAKE_TURN.search(seen)
     if fake:
         seen = seen[: fake.start()]

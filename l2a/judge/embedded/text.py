@@ -51,6 +51,8 @@ _ELLIPSIS = re.compile(
     r"\b(?:and|your|the)\s+(?:[\w ]{1,30})\s+(?:please|as well)\b|\bas well,? please\b", re.IGNORECASE
 )
 
+_SEPARATOR = re.compile(r"[,，、،;；/]|\b(?:and|und|et|y|e|и|و)\b|以及|和")
+
 
 def sentences(text: str) -> list[str]:
     """The sentences of a text, in order, trimmed; abbreviations such as "Dr." do not end one."""
@@ -119,6 +121,11 @@ def _words(text: str) -> tuple[tuple[str, int, int], ...]:
 def topical(utterance: str) -> tuple[str, ...]:
     """The single questions of an utterance that ask for something nameable; "How can I help?" asks for everything."""
     return tuple(question for question in questions(utterance) if content_words(question))
+
+
+def pieces(question: str) -> int:
+    """How many things one sentence lists, by what separates them; "your name, the day and the price" has three."""
+    return sum(bool(piece.strip(" .?!？！؟")) for piece in _SEPARATOR.split(question))
 
 
 def content_words(text: str) -> list[str]:
