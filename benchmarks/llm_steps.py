@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from benchmarks.llm_throughput import IN_FLIGHT, bare, endpoint
@@ -152,6 +152,11 @@ def rate(warehouse: Warehouse, count: int) -> None:
         print(f"P1 ratio of calls/s: {one[0] / took:.3f} (at least .95); of the whole step: {one[0] / other[0]:.3f}")
 
 
+def whole(number: int) -> Column:
+    """A number as the table's columns hold it."""
+    return F.lit(number).cast("bigint")
+
+
 def finished(warehouse: Warehouse, known: int) -> None:
     """P6: everything is known already."""
     print(f"P6: {known:,} calls in the table")
@@ -165,8 +170,8 @@ def finished(warehouse: Warehouse, known: int) -> None:
             "model": F.lit("chaos"), "model_version": F.lit("1"), "endpoint": F.lit(url), "status": F.lit("ok"),
             "error_class": F.lit(None).cast("string"), "error": F.lit(None).cast("string"),
             "text": F.repeat(F.col("request_id"), 10), "parsed": F.lit(None).cast("string"),
-            "prompt_tokens": F.lit(1000), "cached_tokens": F.lit(900), "completion_tokens": F.lit(20),
-            "latency_ms": F.lit(100), "attempts": F.lit(1), "last_status": F.lit(200), "finish_reason": F.lit("stop"),
+            "prompt_tokens": whole(1000), "cached_tokens": whole(900), "completion_tokens": whole(20),
+            "latency_ms": whole(100), "attempts": whole(1), "last_status": whole(200), "finish_reason": F.lit("stop"),
             "tried_in": F.array(F.lit("made-up")), "created_at": now,
         }  # fmt: skip
         with timed(f"making {known:,} rows"):
