@@ -119,6 +119,19 @@ class EvaluateSettings(Section):
     rollout_max_tokens: int = Field(default=256, ge=1, description="Longest answer of a policy (tokens).")
 
 
+class TrainSettings(Section):
+    """Training, and where models are kept."""
+
+    tracking_uri: str | None = Field(
+        default=None, description="MLflow's tracking server or database; unset: SQLite in the warehouse's _mlflow."
+    )
+    experiment: str = Field(default="l2a", description="MLflow's experiment that trainings are runs of.")
+    folder: str | None = Field(
+        default=None, description="Folder of checkpoints and finished models; unset: the warehouse's _training."
+    )
+    recipes: str | None = Field(default=None, description="A folder of recipes of one's own, beside those that ship.")
+
+
 class Settings(BaseSettings):
     """All settings. Raises `UsageError` through `load` when one is unknown or out of range."""
 
@@ -136,6 +149,7 @@ class Settings(BaseSettings):
     judge: JudgeSettings = JudgeSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     llm: LLMSettings = LLMSettings.model_validate({})
+    train: TrainSettings = TrainSettings()
 
     @classmethod
     def settings_customise_sources(

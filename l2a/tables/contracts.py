@@ -432,9 +432,36 @@ COMPARISONS = Contract(
     ),
 )
 
+TRAININGS = Contract(
+    name="trainings",
+    grain="One row per finished training: a condition's model, and all that it was made from.",
+    key=("condition", "training_id"),
+    columns=(
+        CONDITION,
+        Column("training_id", "string", "digest of method, recipe, seed, data versions, judge and starting model"),
+        Column("method", "string", "base, sft, dpo, grpo, gspo, cispo, or an ablation"),
+        Column("recipe", "string", "the recipe's name"),
+        Column("seed", "bigint", "of everything random"),
+        MODEL_VERSION,
+        Column("registry_version", "bigint", "number of the model in MLflow's registry, under the condition's name"),
+        Column("mlflow_run_id", "string", "the run in MLflow: parameters, curves, artifacts", volatile=True),
+        EXTRACTOR,
+        Column("grader", "string", "grader behind the reward; null: none was needed", True),
+        Column("dialogues_version", "bigint", "Delta version of dialogues that was read"),
+        Column("turns_version", "bigint", "Delta version of turns that was read"),
+        Column("objectives_version", "bigint", "Delta version of objectives that was read"),
+        Column("usable_turns", "bigint", "usable train turns that the tables held at these versions"),
+        Column("trained_turns", "bigint", "of these, the ones that the training looked at"),
+        Column("steps", "bigint", "optimizer steps"),
+        Column("started_at", "timestamp", "when it first started (UTC)", volatile=True),
+        Column("seconds", "double", "time spent training, over all attempts", volatile=True),
+        CREATED,
+    ),
+)
+
 ALL: tuple[Contract, ...] = (
     SOURCES, QUARANTINE, DIALOGUES, TURNS, JUDGES, LLM_CALLS, OBJECTIVES, ROLLOUTS, GRADES, METRICS, METRIC_SLICES,
-    METRIC_CUBE, COMPARISONS, RUNS,
+    METRIC_CUBE, COMPARISONS, TRAININGS, RUNS,
 )  # fmt: skip
 
 BY_NAME = {contract.name: contract for contract in ALL}
