@@ -26,6 +26,7 @@ COMMANDS = {
     "grade": _Entry("spark_jobs.grade", "Ungraded rollouts into grades."),
     "evaluate": _Entry("spark_jobs.evaluate", "Grades into metrics with intervals; prints the table."),
     "estimate": _Entry("spark_jobs.estimate", "Calls, tokens and money that a step would pay for."),
+    "job": _Entry("l2a.launch.command", "Jobs that outlive the terminal: submit, status, logs, cancel."),
     "serve": _Entry("l2a.serving.command", "vLLM on a model; --tiny makes one to try."),
     "sql": _Entry("l2a.sql.command", "SQL over all tables and views, without Spark."),
     "status": _Entry("l2a.sql.status", "What ran last, and what waits."),

@@ -9,6 +9,9 @@
     │   └── ContractBroken        rows that would break a table's contract; nothing was committed
     ├── InputUnreadable           a log file that is damaged, or still being written
     ├── EnvironmentProblem        Java, jars, disk, ports: `l2a doctor` says more
+    ├── JobError                  a job that cannot be started, found or stopped (l2a.launch)
+    │   └── JobRefused            it would run beside one that it must not run beside
+    ├── ChecksFailed              tables that do not say what they must; nothing was changed
     └── TooManyFailures           more rows failed than --max-failed-share allows; what was finished is kept
 
 The command line prints the message, without a traceback, and ends with the exit code.
@@ -57,3 +60,15 @@ class EnvironmentProblem(L2AError):
 
 class TooManyFailures(L2AError):
     """More rows failed than allowed. What was finished is kept."""
+
+
+class JobError(L2AError):
+    """A job that cannot be started, found or stopped."""
+
+
+class JobRefused(JobError):
+    """A job that would run beside one that it must not run beside."""
+
+
+class ChecksFailed(L2AError):
+    """Tables do not say what they must. Nothing was changed."""

@@ -132,6 +132,37 @@ class TrainSettings(Section):
     recipes: str | None = Field(default=None, description="A folder of recipes of one's own, beside those that ship.")
 
 
+class LauncherSettings(Section):
+    """How jobs such as trainings are started, and found again.
+
+    Placeholders of the commands: {name}, {command} (quoted for a shell), {id} (the last line that submit printed),
+    {start} (1, 2, ...), {folder} (the job's own).
+    """
+
+    kind: Literal["local", "command"] = Field(
+        default="local", description="`local`: a detached process of this machine; `command`: by the commands below."
+    )
+    max_starts: int = Field(default=3, ge=1, description="A job that died is started so often in all.")
+    submit: str | None = Field(default=None, description='Starts a job: "sbatch --parsable --wrap {command}".')
+    status: str | None = Field(default=None, description='Prints its state: "sacct -j {id} -X -n -o State".')
+    cancel: str | None = Field(default=None, description='Ends it: "scancel {id}".')
+    logs: str | None = Field(default=None, description='Prints what it said: "ssh gpu cat slurm-{id}.out".')
+    find: str | None = Field(
+        default=None, description="Prints the id of the job {name}, or nothing: asked when a submission was cut off."
+    )
+    running_words: tuple[str, ...] = Field(
+        default=("running", "pending", "configuring", "completing", "requeued", "suspended", "active"),
+        description="What status prints for a job that runs or waits, in any case.",
+    )
+    finished_words: tuple[str, ...] = Field(
+        default=("finished", "completed", "complete", "succeeded"), description="For one that ended well."
+    )
+    died_words: tuple[str, ...] = Field(
+        default=("died", "node_fail", "preempted", "boot_fail", "out_of_memory"),
+        description="For one that was killed from outside, so that starting it again helps. Other words: it failed.",
+    )
+
+
 class Settings(BaseSettings):
     """All settings. Raises `UsageError` through `load` when one is unknown or out of range."""
 
@@ -150,6 +181,7 @@ class Settings(BaseSettings):
     evaluate: EvaluateSettings = EvaluateSettings()
     llm: LLMSettings = LLMSettings.model_validate({})
     train: TrainSettings = TrainSettings()
+    launcher: LauncherSettings = LauncherSettings()
 
     @classmethod
     def settings_customise_sources(
