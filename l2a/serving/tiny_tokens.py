@@ -9,7 +9,7 @@ tokenizer.json says, so that any others would make two tokenizers of one file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from l2a.dialogue.types import STOP_MARK
@@ -45,6 +45,14 @@ _PIECES = (
 
 def make_tokenizer() -> Tokenizer:
     """Trains it: the same one in every process."""
+    return train_tokenizer(_corpus(), VOCABULARY, SPECIAL)
+
+
+def train_tokenizer(corpus: Iterable[str], vocabulary: int, special: Sequence[str]) -> Tokenizer:
+    """A byte-level BPE in which `<stop />` is a token of its own, kept when special tokens are left out of a text.
+
+    vocabulary: how many tokens, `special` ones and the 256 bytes among them, the mark not.
+    """
     from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -52,12 +60,12 @@ def make_tokenizer() -> Tokenizer:
     tokenizer.pre_tokenizer = _splitting(_TRAINING_PIECES)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
+        vocab_size=vocabulary,
         show_progress=False,
-        special_tokens=list(SPECIAL),
+        special_tokens=list(special),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )
-    tokenizer.train_from_iterator(_corpus(), trainer)
+    tokenizer.train_from_iterator(corpus, trainer)
     tokenizer.pre_tokenizer = _splitting(_PIECES)
     tokenizer.add_tokens([AddedToken(STOP_MARK, normalized=False)])
     return tokenizer

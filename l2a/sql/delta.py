@@ -40,10 +40,15 @@ class Snapshot:
     table: DeltaTable
 
 
-def open_table(storage: Local | Remote, name: str) -> Snapshot:
-    """Raises `TableIncompatible` for a Delta table that DuckDB cannot be given."""
+def open_table(storage: Local | Remote, name: str, version: int | None = None) -> Snapshot:
+    """The table as it is, or as it was at a version of its.
+
+    Raises `TableIncompatible` for a Delta table that DuckDB cannot be given.
+    """
     try:
         table = storage.open(name)
+        if version is not None:
+            table.load_as_version(version)
         fields = json.loads(table.schema().to_json())["fields"]
     except Exception as error:  # delta-rs raises several unrelated classes for logs that it cannot read
         raise TableIncompatible(f"cannot read the table {name}: {str(error).splitlines()[0]}") from error

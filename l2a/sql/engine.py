@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,12 +40,15 @@ class Result:
     rows: Iterator[tuple[Any, ...]]
 
 
-def connect(warehouse: str, only: Collection[str] | None = None) -> duckdb.DuckDBPyConnection:
+def connect(
+    warehouse: str, only: Collection[str] | None = None, versions: Mapping[str, int] | None = None
+) -> duckdb.DuckDBPyConnection:
     """An in-memory DuckDB connection that reads a warehouse and can reach no other file.
 
     warehouse: a folder, or a URL that delta-rs understands (credentials from the environment).
     only: names of tables and views that are wanted; None: all of them. A name that is not known gives all too, so that
     an error can say what there is.
+    versions: tables that are wanted as they were at a Delta version.
 
     A table that no step has written yet is there without rows, which is said on standard error.
     Raises `UsageError` where there is no such folder, `TableIncompatible` for a table of a newer l2a.
@@ -56,7 +59,7 @@ def connect(warehouse: str, only: Collection[str] | None = None) -> duckdb.DuckD
     for function in SPARK_FUNCTIONS:
         connection.execute(f"CREATE MACRO {function}")
     readable = where.allow(connection)
-    catalog = _Catalog(connection, where)
+    catalog = _Catalog(connection, where, versions or {})
     wanted = catalog.names if only is None else set(only)
     with problems.explained(connection):
         catalog.define(wanted if wanted <= catalog.names else catalog.names)
@@ -114,9 +117,15 @@ def _plain_times(connection: duckdb.DuckDBPyConnection, text: str) -> str:
 class _Catalog:
     """What a warehouse has to offer; tables and views are made when they are wanted."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, where: storage.Local | storage.Remote) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        where: storage.Local | storage.Remote,
+        versions: Mapping[str, int],
+    ) -> None:
         self._connection = connection
         self._where = where
+        self._versions = versions
         self._there = set(where.table_names())
         self._defined: set[str] = set()
         self.names = {*BY_NAME, *self._there, *views.files()}
@@ -155,6 +164,6 @@ class _Catalog:
         if name not in self._there:
             unwritten.append(name)
             return delta.empty(types)
-        snapshot = delta.open_table(self._where, name)
+        snapshot = delta.open_table(self._where, name, self._versions.get(name))
         delta.check(snapshot, contract)
         return delta.select(self._connection, self._where, snapshot, types)

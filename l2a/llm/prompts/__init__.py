@@ -1,6 +1,6 @@
 """The prompts of extractor, grader and policy: versioned files, and the requests made of them.
 
-    v1/extract.md, grade.md, rollout.md    instructions, in the words of the method; language-neutral
+    v1/extract.md, grade.md, rollout*.md   instructions, in the words of the method; language-neutral
     frame.py                               how dialogues stand in a prompt: as data that cannot close its own frame
     extraction.py, grading.py, rollout.py  messages, schema of the answer, and the way back to facts and judgements
 
@@ -21,5 +21,5 @@ VERSION = "v1"
 
 @cache
 def instructions(name: str, version: str = VERSION) -> str:
-    """The text of a prompt file, `extract`, `grade` or `rollout`."""
+    """The text of a prompt file, such as `extract`."""
     return files(__package__).joinpath(version, f"{name}.md").read_text(encoding="utf-8").strip()

@@ -20,16 +20,25 @@ _ESCAPES = {ord("<"): "\u2039", ord(">"): "\u203a"}
 must not: no angle bracket of theirs stays, and no bracket before a word in brackets."""
 
 
+ABOUT = "What the dialogue is about: "
+
+
 def policy_messages(
-    context: Sequence[Message], *, goal: str | None = None, domain: str | None = None, version: str = VERSION
+    context: Sequence[Message],
+    *,
+    goal: str | None = None,
+    domain: str | None = None,
+    stop_rule: bool = True,
+    version: str = VERSION,
 ) -> list[dict[str, str]]:
     """Chat messages: system, then user and assistant in turns; messages of one side in a row are one.
 
     A system or tool message of the dialogue is something that the expert saw: it stands on the user's side, marked.
+    stop_rule: False leaves out that and when to stop, for the ablation that is never rewarded for stopping.
     """
-    system = instructions("rollout", version)
+    system = instructions("rollout" if stop_rule else "rollout_without_stop", version)
     if goal or domain:
-        system += f"\n\nWhat the dialogue is about: {about(goal, domain)}"
+        system += f"\n\n{ABOUT}{about(goal, domain)}"
     said = [{"role": "system", "content": system}]
     for role, messages in groupby(context, lambda message: "assistant" if message.role == "assistant" else "user"):
         said.append({"role": role, "content": "\n".join(map(_text, messages))})

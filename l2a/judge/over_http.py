@@ -1,0 +1,80 @@
+"""The LLM grader as an object: for whoever needs grades at once, such as a reward. Jobs over tables use Spark instead.
+
+Answers are kept in a small database beside the training, by the address of the request, so that a training which is
+killed and goes on, or meets a question again, does not pay for it twice.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from l2a.judge.protocols import Judgement, Question
+from l2a.llm.prompts import VERSION, Form
+from l2a.llm.prompts.grading import grading_request, read_judgement
+from l2a.llm.settings import LLMSettings
+from l2a.llm.sync import answer_batches
+from l2a.llm.versions import resolve_model_version
+
+
+class HttpGrader:
+    """Implements `l2a.judge.protocols.Grader` over OpenAI-compatible endpoints. Temperature 0.
+
+    A question whose call fails has a judgement with an error. With no endpoint left, `grade` waits as long as the
+    settings say, then raises JobStopped.
+    """
+
+    def __init__(self, settings: LLMSettings, form: Form, answers: Path) -> None:
+        """answers: the database file. Raises what `resolve_model_version` raises."""
+        self._settings = settings
+        self._form: Form = form
+        self._version = resolve_model_version(settings)
+        self._model = settings.model or ""
+        answers.parent.mkdir(parents=True, exist_ok=True)
+        self._kept = sqlite3.connect(answers, check_same_thread=False)
+        self._kept.execute("CREATE TABLE IF NOT EXISTS answers (request_id TEXT PRIMARY KEY, parsed TEXT NOT NULL)")
+        self.paid = 0
+        """Distinct requests that were asked so far."""
+
+    @property
+    def name(self) -> str:
+        """As in `grades.grader`."""
+        return f"llm:{self._model}@{self._version}:{self._form}-{VERSION}"
+
+    def grade(self, questions: Sequence[Question]) -> list[Judgement]:
+        """One judgement per question, in the same order; equal questions are asked once."""
+        requests = [
+            grading_request(question, model=self._model, model_version=self._version, form=self._form)
+            for question in questions
+        ]
+        wanted = {request.request_id: request for request in requests}
+        parsed = self._known(list(wanted))
+        errors: dict[str, str] = {}
+        missing = [request for name, request in wanted.items() if name not in parsed]
+        self.paid += len(missing)
+        for batch in answer_batches(missing, self._settings):
+            for row in batch:
+                if row.ok and row.parsed is not None:
+                    parsed[row.request_id] = row.parsed
+                else:
+                    errors[row.request_id] = f"grader: {row.error_class}: {row.error}"
+            with self._kept:
+                self._kept.executemany(
+                    "INSERT OR IGNORE INTO answers VALUES (?, ?)",
+                    [(row.request_id, row.parsed) for row in batch if row.ok and row.parsed is not None],
+                )
+        return [
+            read_judgement(parsed[request.request_id], len(question.information))
+            if request.request_id in parsed
+            else Judgement(None, None, errors.get(request.request_id, "grader: no answer"))
+            for request, question in zip(requests, questions, strict=True)
+        ]
+
+    def _known(self, names: list[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for start in range(0, len(names), 500):
+            part = names[start : start + 500]
+            marks = ",".join("?" * len(part))
+            found.update(self._kept.execute(f"SELECT * FROM answers WHERE request_id IN ({marks})", part).fetchall())
+        return found

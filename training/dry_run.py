@@ -1,0 +1,87 @@
+"""`l2a train --dry-run`: what a training would do, without loading a model."""
+
+from __future__ import annotations
+
+from l2a.errors import UsageError
+from l2a.settings import Settings
+from training import data
+from training.job import Job
+from training.recipes import RL_METHODS, Recipe
+from training.rl import steps_of, usable
+from training.train import prepare
+
+_CHARACTERS_A_TOKEN = 3.5
+_FLOPS = {"float32": 3e10, "bfloat16": 3e14}
+"""What one CPU core, or one 80 GB card, does of a transformer's arithmetic in a second, roughly."""
+_BYTES = {"float32": 4, "bfloat16": 2}
+
+
+def dry_run(settings: Settings, recipe: Recipe, method: str, seed: int) -> list[str]:
+    """Lines that tell data, lengths, steps, memory and hours.
+
+    Raises `UsageError` where the recipe cannot be trained: a context longer than the model's, too few turns.
+    """
+    versions = data.newest_versions(settings.warehouse)
+    extractor = data.resolve_extractor(settings.warehouse, settings.judge.extractor, versions)
+    job = prepare(settings, recipe, method, seed, versions, extractor)
+    parameters = _parameters(recipe)
+    steps, tokens = _work(job, method)
+    lengths = sorted(sum(len(m.content) for m in turn.context) / _CHARACTERS_A_TOKEN for turn in job.train)
+    stops = sum(turn.target == "STOP" for turn in job.train)
+    too_long = sum(length > recipe.model.max_length for length in lengths) / len(lengths)
+    trained = parameters if recipe.model.lora is None else 0.01 * parameters
+    memory = (parameters * _BYTES[recipe.model.dtype] + trained * 16) / 2**30
+    hours = 6 * parameters * tokens / _FLOPS[recipe.model.dtype] / 3600
+    return [
+        f"recipe       {recipe.name}: {recipe.about}",
+        f"data         {len(job.train):,} usable train turns ({stops:,} STOP), {len(job.dev):,} dev turns, {extractor}",
+        f"contexts     about {lengths[len(lengths) // 2]:,.0f} tokens in the middle, {lengths[-1]:,.0f} at most; "
+        f"{too_long:.1%} would lose their oldest messages",
+        f"model        {recipe.model.source}, {parameters / 1e6:,.1f} M parameters"
+        + (f", adapters of rank {recipe.model.lora.rank}" if recipe.model.lora else ""),
+        f"steps        {steps:,}",
+        f"memory       about {memory:,.1f} GiB for weights, gradients and optimizer, over all devices; answers need more",
+        f"hours        about {hours:,.2f} on one core (float32) or one 80 GB card (bfloat16), at a usual speed",
+    ]
+
+
+def _parameters(recipe: Recipe) -> float:
+    if recipe.model.source == "tiny":
+        t = recipe.model.tiny
+        return t.vocabulary * t.hidden + t.layers * (4 * t.hidden**2 + 3 * t.hidden * t.intermediate)
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(recipe.model.source)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"model {recipe.model.source}: {str(error).splitlines()[0]}") from None
+    check_length(recipe, getattr(config, "max_position_embeddings", None))
+    hidden, layers = config.hidden_size, config.num_hidden_layers
+    return float(config.vocab_size * hidden * 2 + layers * (4 * hidden**2 + 3 * hidden * config.intermediate_size))
+
+
+def check_length(recipe: Recipe, positions: int | None) -> None:
+    """Raises `UsageError` where prompts may be longer than the model has positions for."""
+    if positions is not None and recipe.model.max_length > positions:
+        raise UsageError(
+            f"recipe {recipe.name}: model.max_length is {recipe.model.max_length}, but {recipe.model.source} has "
+            f"{positions} positions"
+        )
+
+
+def _work(job: Job, method: str) -> tuple[int, float]:
+    """Optimizer steps of the last stage, and tokens that go through the model."""
+    recipe = job.recipe
+    if method in RL_METHODS:
+        part = recipe.rl_of(method)
+        asks, stops = usable(job, method, part)
+        steps = steps_of(part, len(asks) + len(stops))
+        middle = sum(len(m.content) for turn in asks for m in turn.context) / max(1, len(asks)) / _CHARACTERS_A_TOKEN
+        # Answers are sampled once and learnt from `iterations` times.
+        tokens = steps * part.batch_size * part.generations * (middle + part.completion_tokens)
+        return steps * part.iterations, tokens * (1 + part.iterations)
+    part_of = recipe.dpo if method == "dpo" else recipe.base if method == "base" else recipe.sft
+    dialogues = data.by_dialogue(job.train)
+    steps = round(part_of.epochs * len(dialogues) / part_of.batch_size / part_of.accumulation)
+    tokens = part_of.epochs * sum(len(m.content) for own in dialogues for m in own[-1].context) / _CHARACTERS_A_TOKEN
+    return max(1, steps), tokens

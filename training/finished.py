@@ -1,0 +1,87 @@
+"""The row that a finished training leaves in `trainings`, written without Spark."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from dataclasses import asdict, dataclass
+
+import pyarrow as pa
+from deltalake import DeltaTable, Field, Schema
+from deltalake.exceptions import CommitFailedError
+
+from l2a.sql.delta import VERSION_PROPERTY
+from l2a.tables.contracts import TRAININGS
+
+_TYPES = {
+    "string": ("string", pa.string()),
+    "bigint": ("long", pa.int64()),
+    "double": ("double", pa.float64()),
+    "timestamp": ("timestamp", pa.timestamp("us", tz="UTC")),
+}
+_TRIES = 5
+
+
+@dataclass(frozen=True)
+class Training:
+    """A row of `trainings`; the fields are its columns."""
+
+    condition: str
+    training_id: str
+    method: str
+    recipe: str
+    seed: int
+    model_version: str
+    registry_version: int
+    mlflow_run_id: str
+    extractor: str
+    grader: str | None
+    dialogues_version: int
+    turns_version: int
+    objectives_version: int
+    usable_turns: int
+    trained_turns: int
+    steps: int
+    started_at: dt.datetime
+    seconds: float
+
+
+def leave(warehouse: str, training: Training) -> None:
+    """Adds the row, unless it is there."""
+    row = {**asdict(training), "created_at": dt.datetime.now(dt.UTC)}
+    columns = {column.name: _TYPES[column.type] for column in TRAININGS.columns}
+    schema = pa.schema([(name, arrow) for name, (_, arrow) in columns.items()])
+    source = pa.Table.from_pylist([row], schema=schema)
+    uri = f"{warehouse}/{TRAININGS.name}"
+    table = DeltaTable.create(
+        uri,
+        Schema([Field(c.name, _TYPES[c.type][0], nullable=c.nullable) for c in TRAININGS.columns]),
+        mode="ignore",
+    )
+    if VERSION_PROPERTY not in table.metadata().configuration:
+        table.alter.set_table_properties({VERSION_PROPERTY: str(TRAININGS.version)}, raise_if_not_exists=False)
+    same = " AND ".join(f"there.{column} = new.{column}" for column in TRAININGS.key)
+    for attempt in range(_TRIES):
+        try:
+            merge = table.merge(source, predicate=same, source_alias="new", target_alias="there")
+            merge.when_not_matched_insert_all().execute()
+            return
+        except CommitFailedError:  # another training ended at the same moment
+            if attempt == _TRIES - 1:
+                raise
+            table = DeltaTable(uri)
+
+
+def read(warehouse: str) -> list[dict[str, object]]:
+    """All rows, oldest first; none where no training has finished."""
+    from l2a.sql import engine
+
+    connection = engine.connect(warehouse, (TRAININGS.name,))
+    found = connection.execute("SELECT * FROM trainings ORDER BY created_at")
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def as_json(training: Training) -> str:
+    """The row for a program to read."""
+    return json.dumps(asdict(training), default=str)

@@ -1,0 +1,103 @@
+"""Models on disk: loaded to be trained, and saved in the flat form that the registry and vLLM take."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from l2a.dialogue.types import STOP_MARK
+from training.recipes import Model
+
+ADAPTER = "adapter_config.json"
+
+
+def tokenizer_of(source: str | Path) -> Any:
+    """The tokenizer, with the STOP mark as one token that a decoded text keeps."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(str(source))
+    if len(tokenizer(STOP_MARK, add_special_tokens=False)["input_ids"]) > 1 and is_tiny(source):
+        raise ValueError(f"the tokenizer in {source} splits {STOP_MARK}")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "left"
+    return tokenizer
+
+
+def load_for_training(source: str | Path, recipe: Model) -> Any:
+    """The model in the recipe's precision; a folder with an adapter gives its base model with that adapter, trainable."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    dtype = getattr(torch, recipe.dtype)
+    if (Path(source) / ADAPTER).is_file():
+        from peft import PeftConfig, PeftModel
+
+        base = PeftConfig.from_pretrained(str(source)).base_model_name_or_path
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
+        return PeftModel.from_pretrained(model, str(source), is_trainable=True)
+    return AutoModelForCausalLM.from_pretrained(str(source), dtype=dtype)
+
+
+def adapters(source: str | Path, recipe: Model) -> Any:
+    """The configuration of new adapters; None where the recipe trains all weights or the model has its adapter."""
+    if recipe.lora is None or (Path(source) / ADAPTER).is_file():
+        return None
+    from peft import LoraConfig
+
+    lora = recipe.lora
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.targets,
+        task_type="CAUSAL_LM",
+    )
+
+
+def save(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Writes model (or its adapter) and tokenizer into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(str(folder))
+    tokenizer.save_pretrained(str(folder))
+
+
+def copy_tokenizer(source: str | Path, folder: Path) -> None:
+    """Tiny models keep the tokenizer files that they were made with, byte for byte."""
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(Path(source) / name, folder / name)
+
+
+def is_tiny(source: str | Path) -> bool:
+    """Whether `training.tiny` made the tokenizer there."""
+    return Path(source).is_dir() and "<|may_stop|>" in (Path(source) / "tokenizer_config.json").read_text("utf-8")
+
+
+def on_cpu() -> bool:
+    import torch
+
+    return not torch.cuda.is_available()
+
+
+def trainer_settings(folder: Path, part: Any, seed: int, dtype: str) -> dict[str, Any]:
+    """What every TRL configuration here has in common. TRL's own default is bf16, which a CPU only emulates."""
+    cpu = on_cpu()
+    return {
+        "output_dir": str(folder),
+        "learning_rate": part.learning_rate,
+        "lr_scheduler_type": part.schedule,
+        "warmup_steps": part.warmup,
+        "seed": seed,
+        "data_seed": seed,
+        "use_cpu": cpu,
+        "bf16": dtype == "bfloat16" and not cpu,
+        "gradient_checkpointing": not cpu,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "logging_steps": 5,
+        "save_strategy": "steps",
+        "save_steps": part.save_steps,
+        "save_total_limit": 2,
+        "dataloader_pin_memory": not cpu,
+    }

@@ -1,0 +1,21 @@
+"""Libraries' own bars and messages, which would bury the one line that a person looks for."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+
+
+def quiet() -> None:
+    """Silences progress bars of transformers and datasets, and warnings below errors; call before a training."""
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    from datasets.utils.logging import disable_progress_bar
+    from transformers.utils import logging as transformers_logging
+
+    disable_progress_bar()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    for name in ("mlflow", "alembic", "trl", "accelerate", "httpx"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(trl|transformers|torch|mlflow)(\..*)?")

@@ -1,0 +1,164 @@
+"""MLflow: one run per training, and a registered model per condition.
+
+A training that is killed and started again goes on in the same run. The model is registered once, whatever happens in
+between: its version carries the training's id.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import l2a
+from l2a.registry import tracking_uri
+from l2a.serving.folder import digest
+from l2a.settings import Settings
+
+MODEL = "policy"
+"""Artifact folder of the model."""
+_LONGEST_PARAMETER = 500
+
+
+class Run:
+    """Implements `training.job.Tracker` over an MLflow run."""
+
+    def __init__(self, settings: Settings, condition: str, run_id: str | None) -> None:
+        """run_id: of the run that goes on; None: a new one."""
+        import mlflow
+
+        uri = tracking_uri(settings)
+        if uri.startswith("sqlite:///"):
+            Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        mlflow.set_tracking_uri(uri)
+        self._client = mlflow.MlflowClient(uri)
+        self._condition = condition
+        if run_id is None:
+            run_id = self._client.create_run(self._experiment(settings), run_name=condition).info.run_id
+        self.run_id = run_id
+        self._client.update_run(run_id, status="RUNNING")
+
+    def _experiment(self, settings: Settings) -> str:
+        name = settings.train.experiment
+        found = self._client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        uri = tracking_uri(settings)
+        place = None
+        if uri.startswith("sqlite:///"):
+            place = (Path(uri.removeprefix("sqlite:///")).parent / "artifacts").as_uri()
+        return str(self._client.create_experiment(name, artifact_location=place))
+
+    def describe(self, parameters: Mapping[str, Any], tags: Mapping[str, str], files: Mapping[str, str]) -> None:
+        """What the training is made from. Logging the same again changes nothing."""
+        from mlflow.entities import Param, RunTag
+
+        parameters = {key: str(value)[:_LONGEST_PARAMETER] for key, value in parameters.items()}
+        self._client.log_batch(
+            self.run_id,
+            params=[Param(key, value) for key, value in parameters.items()],
+            tags=[RunTag(key, value) for key, value in {**tags, "l2a.version": l2a.__version__, **_commit()}.items()],
+        )
+        for name, text in files.items():
+            self._client.log_text(self.run_id, text, name)
+
+    def curves(self, values: dict[str, float], step: int) -> None:
+        """Points of curves; what is no number is left out."""
+        from mlflow.entities import Metric
+        from mlflow.utils.time import get_current_time_millis
+
+        now = get_current_time_millis()
+        points = [Metric(key, value, now, step) for key, value in values.items() if math.isfinite(value)]
+        self._client.log_batch(self.run_id, metrics=points)
+
+    def file(self, path: Path, folder: str) -> None:
+        self._client.log_artifact(self.run_id, str(path), folder)
+
+    def failed(self) -> None:
+        """Says in the run that its last attempt ended with an error."""
+        self._client.set_terminated(self.run_id, "FAILED")
+
+    def register(self, model: Path, tags: Mapping[str, str], card: str) -> tuple[int, str]:
+        """Registers the folder under the condition's name, if that was not done yet; gives number and model_version."""
+        import mlflow.exceptions
+
+        version = digest(model)
+        training = tags["l2a.training_id"]
+        try:
+            self._client.create_registered_model(self._condition, description="A policy under evaluation (l2a).")
+        except mlflow.exceptions.MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        found = [
+            v for v in self._client.search_model_versions(f"name = '{self._condition}'")
+            if v.tags.get("l2a.training_id") == training and v.run_id == self.run_id
+        ]  # fmt: skip
+        if found:
+            number = int(found[0].version)
+        else:
+            (model / "README.md").write_text(card, encoding="utf-8")
+            _describe_model(model, self.run_id)
+            self._client.log_artifacts(self.run_id, str(model), MODEL)
+            source = f"{self._client.get_run(self.run_id).info.artifact_uri}/{MODEL}"
+            made = self._client.create_model_version(
+                self._condition,
+                source,
+                self.run_id,
+                tags={**tags, "l2a.model_version": version},
+                description=card[:5000],
+            )
+            number = int(made.version)
+        self._client.set_terminated(self.run_id, "FINISHED")
+        return number, version
+
+
+def _describe_model(folder: Path, run_id: str) -> None:
+    """MLflow's own description of the model: what goes in and out."""
+    from mlflow.models import Model, ModelSignature
+    from mlflow.types.schema import Array, ColSpec, DataType, Object, Property, Schema
+
+    message = Object([Property("role", DataType.string), Property("content", DataType.string)])
+    signature = ModelSignature(
+        inputs=Schema([ColSpec(Array(message), "messages")]), outputs=Schema([ColSpec(DataType.string, "text")])
+    )
+    described = Model(
+        artifact_path=MODEL,
+        run_id=run_id,
+        signature=signature,
+        flavors={"l2a": {"form": "hugging-face", "task": "chat"}},
+    )
+    described.save(str(folder / "MLmodel"))
+
+
+def _commit() -> dict[str, str]:
+    """The commit of the code, where it runs from a checkout."""
+    folder = Path(l2a.__file__).parent
+    done = subprocess.run(
+        ["git", "-C", str(folder), "rev-parse", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "GIT_TERMINAL_PROMPT": "0"},
+    )
+    return {"l2a.commit": done.stdout.strip()} if done.returncode == 0 else {}
+
+
+def card(condition: str, facts: Mapping[str, Any]) -> str:
+    """The model card: what the model is, and all that it was made from."""
+    lines = [
+        f"# {condition}",
+        "",
+        "A policy that asks one question at a time and stops when it knows enough, trained by l2a on dialogue logs",
+        "(arXiv 2510.25441). Its answers are questions, or exactly `<stop />`.",
+        "",
+        "| what | value |",
+        "|---|---|",
+        *(f"| {name} | {value if isinstance(value, (str, int, float)) else json.dumps(value)} |" for name, value in facts.items()),
+        "",
+        "Metrics with intervals are in the warehouse's tables `metrics` and `comparisons` under this condition.",
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"

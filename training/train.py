@@ -1,0 +1,252 @@
+"""One training from the tables to a registered model, and the row that it leaves in `trainings`.
+
+The same command again resumes what was killed, on the table versions that it first saw; where it finished and the logs
+teach nothing new since, it does nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import fcntl
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from l2a.errors import L2AError, UsageError
+from l2a.progress import say
+from l2a.settings import Settings
+from training import data, models
+from training.base import base
+from training.dpo import dpo
+from training.finished import Training, leave
+from training.graders import grader_name
+from training.job import Job
+from training.perplexity import heldout_perplexity
+from training.recipes import RL_METHODS, Recipe
+from training.rl import WITHOUT_STOP_RULE, rl, usable
+from training.sft import sft
+from training.stages import Stage
+from training.tracking import Run, card
+
+NAMES = ("expert", "random", "champion")
+"""Conditions that no training may be called."""
+
+
+@dataclass
+class State:
+    """What is known of a condition's training beside its models; a small file, replaced as a whole."""
+
+    asked: dict[str, Any]
+    versions: dict[str, int]
+    extractor: str
+    started_at: str
+    run_id: str | None = None
+    training_id: str | None = None
+    seconds: float = 0.0
+    finished: bool = False
+
+
+def root_of(settings: Settings) -> Path:
+    """Where checkpoints and models are kept. Raises `UsageError` for a remote warehouse without the setting."""
+    if settings.train.folder:
+        return Path(settings.train.folder).absolute()
+    if "://" in settings.warehouse and not settings.warehouse.startswith("file://"):
+        raise UsageError("the warehouse is remote: say where checkpoints are kept, [train] folder in the settings")
+    return Path(settings.warehouse.removeprefix("file://")).absolute() / "_training"
+
+
+def prepare(settings: Settings, recipe: Recipe, method: str, seed: int, versions: dict[str, int], extractor: str) -> Job:
+    """The turns of a training, read and checked. Raises `UsageError` where there is nothing to learn from."""
+    train = data.read(settings.warehouse, versions, extractor, "train")
+    if not train:
+        raise UsageError(
+            f"no usable turn in the train split under extractor {extractor}: "
+            'l2a sql "SELECT * FROM drop_reasons" says why turns are left out'
+        )
+    dev = data.read(settings.warehouse, versions, extractor, "dev")
+    job = Job(settings, recipe, root_of(settings), train, dev, data.digest(train), extractor, seed)
+    if method in RL_METHODS:
+        usable(job, method, recipe.rl_of(method))
+    elif not any(turn.is_final for turn in train):
+        raise UsageError(f"{method}: there is no usable STOP turn in the train split, nothing to learn stopping from")
+    return job
+
+
+def train(settings: Settings, recipe: Recipe, method: str, condition: str, seed: int = 0) -> Training | None:
+    """Trains, registers and records a condition; None: that was done already, nothing was new.
+
+    Raises `UsageError` for a condition's name that is taken, data that cannot be trained on, or another training of the
+    same condition that runs; EnvironmentProblem where the disk is full.
+    """
+    if condition in NAMES or "@" in condition or not condition.strip():
+        raise UsageError(f"condition {condition!r}: choose another name; no @, and none of {', '.join(NAMES)}")
+    root = root_of(settings)
+    with _alone(root, condition):
+        file = root / "conditions" / f"{condition}.json"
+        asked = {"method": method, "recipe": recipe.model_dump(mode="json"), "seed": seed}
+        state = _begin(settings, file, asked)
+        job = prepare(settings, recipe, method, seed, state.versions, state.extractor)
+        wanted = Stage(root, method, [asked, job.data, state.extractor, _grader(settings, method)]).digest
+        if state.finished and state.training_id == wanted:
+            say(f"train {condition}: finished already and the logs teach nothing new since, nothing to do")
+            return None
+        if state.finished or (state.training_id not in (None, wanted)):
+            state = _fresh(settings, asked)
+        state.training_id = wanted
+        _save(file, state)
+        return _work(settings, job, state, file, condition, method)
+
+
+def _work(settings: Settings, job: Job, state: State, file: Path, condition: str, method: str) -> Training:
+    run = Run(settings, condition, state.run_id)
+    state.run_id = run.run_id
+    _save(file, state)
+    run.describe(*_description(job, state, condition, method))
+    job = replace(job, tracker=run)
+    clock = time.monotonic()
+    try:
+        stage = _stage(job, method)
+    except BaseException:
+        state.seconds += time.monotonic() - clock
+        _save(file, state)
+        run.failed()
+        raise
+    state.seconds += time.monotonic() - clock
+    _save(file, state)
+    facts = stage.facts
+    if facts.get("hacking"):
+        say(f"train {condition}: WARNING, {facts['hacking']}: look at its questions before you trust it")
+    perplexity = heldout_perplexity(stage.model, job)
+    if perplexity is not None:
+        run.curves({"heldout_perplexity": perplexity}, facts["steps"])
+    number, version = run.register(stage.model, *_registration(job, state, condition, method, stage, perplexity))
+    training = Training(
+        condition=condition,
+        training_id=str(state.training_id),
+        method=method,
+        recipe=job.recipe.name,
+        seed=job.seed,
+        model_version=version,
+        registry_version=number,
+        mlflow_run_id=run.run_id,
+        extractor=job.extractor,
+        grader=facts.get("grader"),
+        dialogues_version=state.versions["dialogues"],
+        turns_version=state.versions["turns"],
+        objectives_version=state.versions["objectives"],
+        usable_turns=len(job.train),
+        trained_turns=facts["turns"],
+        steps=facts["steps"],
+        started_at=dt.datetime.fromisoformat(state.started_at),
+        seconds=state.seconds,
+    )
+    leave(settings.warehouse, training)
+    state.finished = True
+    _save(file, state)
+    say(f"train {condition}: {facts['steps']} steps, {state.seconds:.0f} s, registered as {condition} {number} ({version})")
+    return training
+
+
+def _stage(job: Job, method: str) -> Stage:
+    if method == "base":
+        return base(job)
+    if method == "sft":
+        return sft(job)
+    if method == "dpo":
+        return dpo(job)
+    return rl(job, method)
+
+
+def _grader(settings: Settings, method: str) -> str | None:
+    return grader_name(settings) if method == "dpo" or method in RL_METHODS else None
+
+
+def _begin(settings: Settings, file: Path, asked: dict[str, Any]) -> State:
+    """What was begun and not finished with the same arguments, or a new beginning on the tables as they are now."""
+    if file.is_file():
+        known = State(**json.loads(file.read_text(encoding="utf-8")))
+        if known.asked == asked and not known.finished:
+            say(f"train {file.stem}: goes on where it was left, on the tables of {known.started_at[:16]}")
+            return known
+        new = _fresh(settings, asked)
+        if known.asked == asked:
+            new.training_id, new.finished = known.training_id, True
+        return new
+    return _fresh(settings, asked)
+
+
+def _fresh(settings: Settings, asked: dict[str, Any]) -> State:
+    versions = data.newest_versions(settings.warehouse)
+    extractor = data.resolve_extractor(settings.warehouse, settings.judge.extractor, versions)
+    return State(asked, versions, extractor, dt.datetime.now(dt.UTC).isoformat())
+
+
+def _save(file: Path, state: State) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
+    new.replace(file)
+
+
+@contextlib.contextmanager
+def _alone(root: Path, condition: str) -> Iterator[None]:
+    """Holds the condition against a second training of it; the lock ends with the process, however it ends."""
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / f"{condition}.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise L2AError(f"condition {condition} is being trained by another process: wait for it, or stop it") from None
+        yield
+
+
+def _description(
+    job: Job, state: State, condition: str, method: str
+) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
+    parameters = {
+        "method": method,
+        "recipe": job.recipe.name,
+        "seed": job.seed,
+        "extractor": job.extractor,
+        "usable_turns": len(job.train),
+        **{f"version.{table}": version for table, version in state.versions.items()},
+        "source": job.recipe.model.source,
+    }
+    tags = {"l2a.condition": condition, "l2a.training_id": str(state.training_id)}
+    return parameters, tags, {"recipe.json": job.recipe.model_dump_json(indent=1)}
+
+
+def _registration(
+    job: Job, state: State, condition: str, method: str, stage: Stage, perplexity: float | None
+) -> tuple[dict[str, str], str]:
+    recipe, facts = job.recipe.model, stage.facts
+    adapter = (stage.model / models.ADAPTER).is_file()
+    tags = {
+        "l2a.kind": "adapter" if adapter else "full",
+        "l2a.method": method,
+        "l2a.training_id": str(state.training_id),
+        "l2a.max_length": str(recipe.max_length - job.recipe.rl.completion_tokens),
+        "l2a.stop_rule": str(method not in WITHOUT_STOP_RULE).lower(),
+        **({"l2a.base": recipe.source} if adapter else {}),
+    }
+    told = {
+        "method": method,
+        "recipe": job.recipe.name,
+        "starts from": recipe.source,
+        "parameters": "low-rank adapters" if adapter else "all",
+        "extractor": job.extractor,
+        "grader": facts.get("grader") or "none",
+        "usable train turns": len(job.train),
+        "turns it was trained on": facts["turns"],
+        "steps": facts["steps"],
+        "prompts shortened": f"{facts.get('shortened', 0)} of {facts.get('prompts', 0)}",
+        "table versions": ", ".join(f"{table} {version}" for table, version in state.versions.items()),
+        "held-out perplexity": "not measured" if perplexity is None else round(perplexity, 2),
+        "sign of reward hacking": facts.get("hacking") or "none",
+    }
+    return tags, card(condition, told)
+
