@@ -132,6 +132,50 @@ class TrainSettings(Section):
     recipes: str | None = Field(default=None, description="A folder of recipes of one's own, beside those that ship.")
 
 
+class NightlySettings(Section):
+    """The nightly ingestion and its checks."""
+
+    landing: str = Field(default="./landing", description="Folder or URL of the nights: dt=YYYY-MM-DD below it.")
+    mapping: str | None = Field(default=None, description="How the logs are to be read; unset: native.")
+    schedule: str = Field(default="0 2 * * *", description="When a night is taken (cron, UTC): after its midnight.")
+    first_night: str | None = Field(
+        default=None,
+        pattern=r"^\d{4}-\d{2}-\d{2}$",
+        description="Catch up from this night on (YYYY-MM-DD); unset: nights from now on, earlier ones by backfill.",
+    )
+    max_quarantined_share: float = Field(
+        default=0.05, ge=0, le=1, description="A night of which a larger share of lines was rejected goes red."
+    )
+    max_failed_extractions: float = Field(
+        default=0.05, ge=0, le=1, description="A night of which extraction failed for a larger share of turns goes red."
+    )
+
+
+class RetrainSettings(Section):
+    """When a policy is trained again, and how."""
+
+    method: str = Field(default="grpo", description="What `l2a train` is told to do.")
+    recipe: str = Field(default="laptop", description="The recipe, by name or file.")
+    min_new_turns: int = Field(default=1000, ge=1, description="So many new usable train turns are enough,")
+    min_new_share: float = Field(default=0.1, gt=0, description="or this share of those of the last training;")
+    min_days: float = Field(default=1.0, ge=0, description="but not before so many days after it.")
+    timeout_hours: float = Field(default=48.0, gt=0, description="A training that takes longer is ended.")
+    poll_seconds: float = Field(default=60.0, ge=1, description="How often it is looked at.")
+
+
+class MaintenanceSettings(Section):
+    """Keeping tables fast and folders small."""
+
+    retain_hours: float = Field(
+        default=336.0,
+        ge=168.0,
+        description="Files of old table versions are kept so long: longer than any run, training or query takes.",
+    )
+    retain_checkpoints_days: float = Field(
+        default=14.0, ge=1, description="Checkpoints of trainings that are over, and their jobs' folders, are kept so."
+    )
+
+
 class LauncherSettings(Section):
     """How jobs such as trainings are started, and found again.
 
@@ -182,6 +226,9 @@ class Settings(BaseSettings):
     llm: LLMSettings = LLMSettings.model_validate({})
     train: TrainSettings = TrainSettings()
     launcher: LauncherSettings = LauncherSettings()
+    nightly: NightlySettings = NightlySettings()
+    retrain: RetrainSettings = RetrainSettings()
+    maintenance: MaintenanceSettings = MaintenanceSettings()
 
     @classmethod
     def settings_customise_sources(

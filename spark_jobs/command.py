@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from l2a.launch.tether import follow
 from l2a.options import settings_of
 from l2a.settings import Settings
 from l2a.tables.warehouse import Warehouse
@@ -25,6 +26,7 @@ def start(config: str | None, warehouse: str | None, **options: Any) -> tuple[Se
     """Settings with the command's options on top, and the warehouse that they name."""
     from spark_jobs import session
 
+    follow()
     settings = settings_of(config, warehouse, **options)
     theirs, context = session.active(), click.get_current_context(silent=True)
     if theirs is not None and context is not None:

@@ -15,7 +15,7 @@ import pytest
 from l2a.errors import JobError, JobRefused, UsageError
 from l2a.launch.launcher import Launcher
 from l2a.launch.local import LocalRunner
-from l2a.launch.record import State, read_json, read_job
+from l2a.launch.record import State, read_job, read_json
 
 LONG = ["sleep", "60"]
 

@@ -138,14 +138,34 @@ def _call(request: str, status: str, error_class: str | None, prompt: int, cache
     }  # fmt: skip
 
 
+LANDED = "file:/landing/dt=2026-11-20/part-0.jsonl"
+
+
+def _source(path: str, run_id: str) -> dict[str, Any]:
+    return {
+        "path": path, "size_bytes": 100, "modified_at": AT, "mapping": "native 1", "run_id": run_id, "ingested_at": AT,
+    }  # fmt: skip
+
+
+def _training(condition: str, at: dt.datetime, usable: int) -> dict[str, Any]:
+    return {
+        "condition": condition, "training_id": f"t-{condition}", "method": "grpo", "recipe": "ci", "seed": 0,
+        "model_version": "m1", "registry_version": 1, "mlflow_run_id": "r", "extractor": "x-1", "grader": "g-1",
+        "dialogues_version": 1, "turns_version": 1, "objectives_version": 1, "usable_turns": usable,
+        "trained_turns": usable, "steps": 6, "started_at": at, "seconds": 60.0, "created_at": at,
+    }  # fmt: skip
+
+
 INGESTED = {"rows_new": 3, "rows_updated": 1, "rows_unchanged": 2, "rows_superseded": 1, "rows_quarantined": 3}
 
 ROWS: dict[str, list[dict[str, Any]]] = {
+    "sources": [_source(LANDED, "r-1"), _source("file:/landing/dt=2026-11-20/part-1.jsonl", "r-1"),
+                _source("file:/logs/a.jsonl", "r-0")],
     "dialogues": [
         _dialogue("bank-1", "bank", "success", "eval"),
         _dialogue("bank-2", "bank", "failure", "train"),
         _dialogue("wenzhen-1", "问诊", None, "eval"),
-        _dialogue("none-1", None, "success", "dev"),
+        {**_dialogue("none-1", None, "success", "dev"), "source": LANDED},
     ],
     "quarantine": [
         {"source": "/logs/a.jsonl", "position": 3, "reason": "not JSON: at 7", "raw": '{"a', "ingested_at": AT},
@@ -203,6 +223,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         _comparison("expert", "AA", 0.3, "higher", 40), _comparison("expert", "TR", 2.5, "no difference called", 19),
         _comparison("expert", "WS", None, "no difference called", 0),
     ],
+    "trainings": [_training("grpo-1", AT, 4), _training("expert", AT - dt.timedelta(days=1), 3)],
     "runs": [
         _run("r-1", "ingest", (10, 4, 3, 3), **INGESTED),
         _run("r-2", "slice", (4, 6, 2, 0), started_at=LATER),

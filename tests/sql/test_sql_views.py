@@ -118,3 +118,37 @@ def test_published_and_recomputed_numbers_agree(in_duckdb: Answer) -> None:
         WHERE m.is_newest AND r.is_usable AND r.split = 'eval' GROUP BY m.condition, m.aa ORDER BY 1
     """)
     assert rows == [("expert", True), ("random", True)]
+
+
+def test_metric_history_puts_each_evaluation_beside_the_one_before(in_duckdb: Answer) -> None:
+    _, rows = in_duckdb(
+        "SELECT condition, number, value, value_before, round(change, 9), trained_at IS NOT NULL FROM metric_history"
+        " WHERE metric = 'TR' ORDER BY 1, 2"
+    )
+    assert rows == [
+        ("expert", 1, 3.0, None, None, True),
+        ("expert", 2, 4.0, 3.0, 1.0, True),
+        ("random", 1, 1.5, None, None, False),
+    ]
+
+
+def test_a_night_says_what_arrived_and_what_still_waits(in_duckdb: Answer) -> None:
+    _, rows = in_duckdb(
+        "SELECT night, files, lines, quarantined_lines, quarantined_share, difference, dialogues, unsliced, turns"
+        " FROM night_intake"
+    )
+    assert rows == [("2026-11-20", 2, 10, 3, 0.3, 0, 1, 1, 0)]
+
+
+def test_what_does_not_add_up_is_counted_by_promise(in_duckdb: Answer) -> None:
+    _, rows = in_duckdb("SELECT what, found FROM table_reconciliation WHERE found > 0 ORDER BY 1")
+    assert rows == [
+        ("dialogues of a file that no run has read", 3),
+        ("dialogues that are not sliced", 1),
+        ("rejected lines of a file that no run has read", 3),
+    ]
+
+
+def test_growth_counts_usable_train_turns_since_the_newest_training_of_a_method(in_duckdb: Answer) -> None:
+    _, rows = in_duckdb("SELECT method, condition, trained_usable_turns, usable_turns, new_turns FROM retrain_growth")
+    assert rows == [("grpo", "grpo-1", 4, 0, -4)]

@@ -1,0 +1,53 @@
+"""What to say when a step failed: what is left to do, the command that does it, and where its log is."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from l2a.errors import L2AError
+from l2a.sql.engine import connect, query
+
+LEFT = {
+    "slice": "SELECT found FROM table_reconciliation WHERE what = 'dialogues that are not sliced'",
+    "extract": "SELECT found FROM table_reconciliation WHERE what = 'usable turns without an objective'",
+    "rollout": "SELECT count(*) FROM rollouts WHERE status = 'failed'",
+    "grade": """
+        SELECT count(*) FROM rollouts r ANTI JOIN grades g
+          ON g.condition = r.condition AND g.session_id = r.session_id AND g.turn = r.turn AND g.sample = r.sample
+          AND g.model_version = r.model_version AND g.dialogue_version = r.dialogue_version
+        WHERE r.status = 'ok'
+    """,
+}
+UNITS = {
+    "slice": "dialogues are not sliced",
+    "extract": "usable turns have no objective",
+    "rollout": "rollouts failed",
+    "grade": "rollouts have no grade",
+}
+CALLS = "SELECT count(*) FROM llm_calls WHERE status = 'failed'"
+
+
+def advice(warehouse: str, step: str, arguments: Sequence[str], error: str, log: str) -> str:
+    """A few lines for the person who has to act. Never raises: what cannot be counted is said to be so."""
+    command = shlex.join(["l2a", step, *arguments])
+    lines = [
+        f"{step} failed: {(error.strip() or 'no reason was given').splitlines()[-1][:500]}",
+        f"left: {_left(warehouse, step)}. What was finished is kept, and no call that was answered is paid again.",
+        f"to run it by hand: {command}",
+        f"its log: {log}",
+    ]
+    return "\n".join(lines)
+
+
+def _left(warehouse: str, step: str) -> str:
+    if step not in LEFT:
+        return "see `l2a status`"
+    try:
+        connection = connect(warehouse)
+        rows = next(iter(query(connection, LEFT[step]).rows))[0]
+        calls = next(iter(query(connection, CALLS).rows))[0]
+    except (L2AError, OSError) as problem:
+        return f"not known, the tables cannot be read ({problem})"
+    failed = f", {calls:,} LLM calls failed and are asked again" if calls and step != "slice" else ""
+    return f"{rows:,} {UNITS[step]}{failed}"
