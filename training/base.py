@@ -1,8 +1,8 @@
 """The condition `base`: a model as it is, or a tiny one pretrained on the train logs' own text.
 
 The tiny base sees every train dialogue as plain text with a loss on every token; but the expert's utterances are drawn
-at random from those of the same domain, and some read `<stop />` at random. So it is fluent and knows the mark, and what
-to ask when is left to be learnt: a base as weak as a prompted general model is (docs/training.md).
+at random from those of the same domain, and some read `<stop />` at random. So it is fluent and knows the mark, and
+what to ask when is left to be learnt: a base as weak as a prompted general model is (docs/training.md).
 """
 
 from __future__ import annotations

@@ -20,7 +20,11 @@ from training.recipes import Method, load, shipped
 @click.argument("method", type=click.Choice(get_args(Method)))
 @click.option("--condition", required=True, metavar="NAME", help="The name under which the model is registered.")
 @click.option(
-    "--recipe", default="laptop", show_default=True, metavar="NAME|FILE", help=f"One of {', '.join(shipped())}, or a file."
+    "--recipe",
+    default="laptop",
+    show_default=True,
+    metavar="NAME|FILE",
+    help=f"One of {', '.join(shipped())}, or a file.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything random.")
 @click.option("--dry-run", is_flag=True, help="Check recipe and data, estimate steps, memory and hours; train nothing.")

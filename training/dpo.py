@@ -1,7 +1,7 @@
 """The condition `dpo` (arXiv 2305.18290): the expert's utterance over one that is irrelevant to all the dialogue holds.
 
 The paper lets an LLM write the irrelevant utterance. Here it is drawn from what experts ask elsewhere, and taken only
-where the grader gives it 0 against everything that this user supplies: no call is needed, and nothing made up is learnt.
+where the grader gives it 0 against everything that this user supplies: no call is needed, nothing made up is learnt.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def dpo(job: Job) -> Stage:
     part = job.recipe.dpo
     start = base(job) if part.start == "base" else sft(job)
     grader = grader_name(job.settings)
-    stage = job.stage("dpo", [start.digest, job.data, job.recipe.model.model_dump(), part.model_dump(), grader, job.seed])
+    stage = job.stage(
+        "dpo", [start.digest, job.data, job.recipe.model.model_dump(), part.model_dump(), grader, job.seed]
+    )
     stage.run(lambda checkpoints, model: _train(job, start, grader, checkpoints, model))
     return stage
 
@@ -71,7 +73,13 @@ def _train(job: Job, start: Stage, grader: str, checkpoints: Path, target: Path)
     )
     steps = fit_model(trainer, checkpoints, "dpo", job.curves("dpo"))
     job.save(trainer.model, start.model, target)
-    return {"steps": steps, "turns": len(pairs), "prompts": renderer.prompts, "shortened": renderer.shortened, "grader": grader}
+    return {
+        "steps": steps,
+        "turns": len(pairs),
+        "prompts": renderer.prompts,
+        "shortened": renderer.shortened,
+        "grader": grader,
+    }
 
 
 def rejected(turns: Sequence[Turn], grader: Grader, seed: int) -> list[tuple[Turn, str]]:
@@ -94,7 +102,7 @@ def rejected(turns: Sequence[Turn], grader: Grader, seed: int) -> list[tuple[Tur
         for place, turn in open_turns:
             if place in found:
                 continue
-            domain, other = _elsewhere(draw, pool, turn.dialogue.domain)
+            _, other = _elsewhere(draw, pool, turn.dialogue.domain)
             information = supplied[turn.dialogue.session_id]
             question = Question(other, information, (), turn.dialogue.domain, turn.dialogue.goal)
             asked.append((place, other, question if information and not turn.is_final else None))
@@ -105,7 +113,9 @@ def rejected(turns: Sequence[Turn], grader: Grader, seed: int) -> list[tuple[Tur
     return [(turns[place], other) for place, other in sorted(found.items())]
 
 
-def _elsewhere(draw: random.Random, pool: Sequence[tuple[str | None, str]], domain: str | None) -> tuple[str | None, str]:
+def _elsewhere(
+    draw: random.Random, pool: Sequence[tuple[str | None, str]], domain: str | None
+) -> tuple[str | None, str]:
     for _ in range(TRIES):
         picked = draw.choice(pool)
         if picked[0] != domain:

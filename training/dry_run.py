@@ -40,7 +40,7 @@ def dry_run(settings: Settings, recipe: Recipe, method: str, seed: int) -> list[
         f"model        {recipe.model.source}, {parameters / 1e6:,.1f} M parameters"
         + (f", adapters of rank {recipe.model.lora.rank}" if recipe.model.lora else ""),
         f"steps        {steps:,}",
-        f"memory       about {memory:,.1f} GiB for weights, gradients and optimizer, over all devices; answers need more",
+        f"memory       about {memory:,.1f} GiB for weights, gradients and optimizer, on all devices; answers need more",
         f"hours        about {hours:,.2f} on one core (float32) or one 80 GB card (bfloat16), at a usual speed",
     ]
 

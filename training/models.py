@@ -26,7 +26,7 @@ def tokenizer_of(source: str | Path) -> Any:
 
 
 def load_for_training(source: str | Path, recipe: Model) -> Any:
-    """The model in the recipe's precision; a folder with an adapter gives its base model with that adapter, trainable."""
+    """The model in the recipe's precision; a folder with an adapter gives its base model with it, trainable."""
     import torch
     from transformers import AutoModelForCausalLM
 

@@ -1,7 +1,7 @@
 """What a training does: a recipe in TOML, every field typed and checked before any model is loaded.
 
-    recipe = load("laptop")             # one that ships
-    recipe = load("mine/recipe.toml")   # a file of one's own
+recipe = load("laptop")             # one that ships
+recipe = load("mine/recipe.toml")   # a file of one's own
 """
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ def load(name: str, folder: str | None = None) -> Recipe:
     else:
         raise UsageError(f"no recipe {name}: give a file ending in .toml, or one of {', '.join(shipped())}")
     try:
-        return Recipe.model_validate({"name": path.stem, **tomllib.loads(text)})
+        return Recipe.model_validate({"name": path.name.removesuffix(".toml"), **tomllib.loads(text)})
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"recipe {name} is not TOML: {error}") from None
     except ValidationError as error:

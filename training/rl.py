@@ -1,11 +1,11 @@
 """GRPO and its kin by TRL: groups of answers at a turn, rewarded by what the user supplied later.
 
-    grpo          R = R_s (1 + beta R_a) + Omega; advantages within a group, no KL (arXiv 2510.25441, section 4.3)
-    gspo          the importance ratio of a whole sequence (arXiv 2507.18071)
-    cispo         clipped importance weights instead of clipped updates (arXiv 2506.13585)
-    grpo-no-ra    R = (1 + beta) R_s + Omega
-    grpo-no-rs    R = beta R_a + Omega, on CONTINUE turns only, and without the stop rule in the prompt
-    grpo-sum      R = R_s + R_a + Omega
+grpo          R = R_s (1 + beta R_a) + Omega; advantages within a group, no KL (arXiv 2510.25441, section 4.3)
+gspo          the importance ratio of a whole sequence (arXiv 2507.18071)
+cispo         clipped importance weights instead of clipped updates (arXiv 2506.13585)
+grpo-no-ra    R = (1 + beta) R_s + Omega
+grpo-no-rs    R = beta R_a + Omega, on CONTINUE turns only, and without the stop rule in the prompt
+grpo-sum      R = R_s + R_a + Omega
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def usable(job: Job, method: str, part: Rl) -> tuple[list[Turn], list[Turn]]:
 
     Raises `UsageError` where one kind is missing.
     """
-    seen = [t for t in job.train if part.start == "base" or share_of(t.dialogue.session_id, job.seed) >= part.warm_share]
+    seen = [
+        t for t in job.train if part.start == "base" or share_of(t.dialogue.session_id, job.seed) >= part.warm_share
+    ]
     asks = [turn for turn in seen if turn.target == "CONTINUE"]
     stops = [] if method in WITHOUT_STOP_RULE else [turn for turn in seen if turn.target == "STOP"]
     if not asks or (not stops and method not in WITHOUT_STOP_RULE):

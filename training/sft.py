@@ -9,8 +9,8 @@ from typing import Any
 from training import models
 from training.base import base
 from training.data import Turn, by_dialogue, share_of
-from training.likelihood import optimize
 from training.job import Job
+from training.likelihood import optimize
 from training.recipes import Sft
 from training.rendering import Renderer, sequences
 from training.stages import Stage
@@ -42,4 +42,3 @@ def supervised(job: Job, name: str, start: Stage, turns: Sequence[Turn], part: S
 
     stage.run(work)
     return stage
-

@@ -6,7 +6,6 @@ between: its version carries the training's id.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import subprocess
@@ -157,7 +156,7 @@ def card(condition: str, facts: Mapping[str, Any]) -> str:
         "",
         "| what | value |",
         "|---|---|",
-        *(f"| {name} | {value if isinstance(value, (str, int, float)) else json.dumps(value)} |" for name, value in facts.items()),
+        *(f"| {name} | {value} |" for name, value in facts.items()),
         "",
         "Metrics with intervals are in the warehouse's tables `metrics` and `comparisons` under this condition.",
     ]  # fmt: skip

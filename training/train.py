@@ -59,7 +59,9 @@ def root_of(settings: Settings) -> Path:
     return Path(settings.warehouse.removeprefix("file://")).absolute() / "_training"
 
 
-def prepare(settings: Settings, recipe: Recipe, method: str, seed: int, versions: dict[str, int], extractor: str) -> Job:
+def prepare(
+    settings: Settings, recipe: Recipe, method: str, seed: int, versions: dict[str, int], extractor: str
+) -> Job:
     """The turns of a training, read and checked. Raises `UsageError` where there is nothing to learn from."""
     train = data.read(settings.warehouse, versions, extractor, "train")
     if not train:
@@ -147,7 +149,9 @@ def _work(settings: Settings, job: Job, state: State, file: Path, condition: str
     leave(settings.warehouse, training)
     state.finished = True
     _save(file, state)
-    say(f"train {condition}: {facts['steps']} steps, {state.seconds:.0f} s, registered as {condition} {number} ({version})")
+    say(
+        f"train {condition}: {facts['steps']} steps, {state.seconds:.0f} s, registered as version {number} ({version})"
+    )
     return training
 
 
@@ -200,7 +204,9 @@ def _alone(root: Path, condition: str) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise L2AError(f"condition {condition} is being trained by another process: wait for it, or stop it") from None
+            raise L2AError(
+                f"condition {condition} is being trained by another process: wait for it, or stop it"
+            ) from None
         yield
 
 
@@ -249,4 +255,3 @@ def _registration(
         "sign of reward hacking": facts.get("hacking") or "none",
     }
     return tags, card(condition, told)
-
