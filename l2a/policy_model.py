@@ -5,9 +5,9 @@
 
 What is drawn for a rollout depends on the rollout alone: its random numbers come from a hash of (session, turn, sample,
 model version, seed), one for each token, and choose the token by the inverse of the cumulative distribution, which is
-exact sampling. So the same rollout has the same text whatever else is in its batch, and however often it is made. (Batches
-of other shapes round the last bits of a logit otherwise: a number that falls so near the edge between two tokens comes
-about once in a million.)
+exact sampling. So the same rollout has the same text whatever else is in its batch, and however often it is made.
+(Batches of other shapes round the last bits of a logit otherwise: a number that falls so near the edge between two
+tokens comes about once in a million.)
 
 Sampling is plain: temperature only, no top-k, no penalties, whatever the model's generation_config.json would like.
 """
@@ -66,11 +66,13 @@ class ModelPolicy:
         *,
         model_version: str,
         max_length: int | None = None,
+        stop_rule: bool = True,
         base: Path | str | None = None,
         device: str | None = None,
     ) -> None:
         """folder: of a whole model, or of an adapter on `base` (a folder or a hub name). max_length: tokens that a
-        prompt may have; None: as many as the model has positions for. device: None: a GPU where there is one.
+        prompt may have; None: as many as the model has positions for. stop_rule: whether the instructions say when to
+        stop. device: None: a GPU where there is one.
 
         Raises EnvironmentProblem where the folder cannot be loaded.
         """
@@ -80,6 +82,7 @@ class ModelPolicy:
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._tokenizer, self._model = load(Path(folder), base, self.device)
         self._max_length = max_length
+        self._stop_rule = stop_rule
         self._ends = _end_tokens(self._model, self._tokenizer)
 
     def prompt(self, context: PolicyContext, max_tokens: int) -> Prompt:
@@ -87,8 +90,14 @@ class ModelPolicy:
         positions = getattr(self._model.config, "max_position_embeddings", None)
         room = None if positions is None else positions - max_tokens
         limits = [limit for limit in (self._max_length, room) if limit is not None]
-        limit = min(limits) if limits else None
-        return policy_prompt(self._tokenizer, context.messages, goal=context.goal, domain=context.domain, limit=limit)
+        return policy_prompt(
+            self._tokenizer,
+            context.messages,
+            goal=context.goal,
+            domain=context.domain,
+            stop_rule=self._stop_rule,
+            limit=min(limits, default=None),
+        )
 
     def answer(
         self,

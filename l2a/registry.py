@@ -59,6 +59,8 @@ class Version:
     """Where the files are, in MLflow's words."""
     max_length: int | None
     """Tokens that a prompt may have; older messages are left out beyond; None: not said."""
+    stop_rule: bool = True
+    """Whether the instructions say when to stop: not those of the ablation that is never rewarded for it."""
 
     @property
     def title(self) -> str:
@@ -249,6 +251,7 @@ def _version(found: ModelVersion) -> Version | None:
         run_id=found.run_id or "",
         source=found.source or "",
         max_length=int(length) if length.isdecimal() else None,
+        stop_rule=tags.get("l2a.stop_rule", "true") != "false",
     )
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from l2a.llm.prompts import VERSION
 from l2a.llm.prompts.rollout import rollout_request
+from l2a.llm.prompts.tokens import policy_prompt
 from l2a.llm.request import ChatRequest
 from l2a.llm.settings import LLMSettings
 from l2a.llm.versions import resolve_model_version
@@ -21,7 +26,20 @@ from spark_jobs.calls import Paid
 from spark_jobs.judging import messages_of
 from spark_jobs.requesting import answered
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 KEY = ["session_id", "turn", "dialogue_version", "sample"]
+
+
+@dataclass(frozen=True)
+class Reads:
+    """What a trained policy was trained to read, so that it is asked the same behind an endpoint as in process."""
+
+    tokenizer: tuple[tuple[str, bytes], ...]
+    """File names and contents."""
+    max_length: int | None
+    stop_rule: bool
 
 
 @dataclass(frozen=True)
@@ -34,10 +52,13 @@ class LLMPolicy:
     samples: int
     temperature: float
     max_tokens: int
+    reads: Reads | None = None
+    """None: nobody knows its tokenizer, so the whole context is sent."""
 
     def address(self) -> tuple[object, ...]:
         """All that the rollouts depend on beside the turns."""
-        return (self.model, self.model_version, VERSION, self.samples, self.temperature, self.max_tokens)
+        known = () if self.reads is None else (self.reads.max_length, self.reads.stop_rule)
+        return (self.model, self.model_version, VERSION, self.samples, self.temperature, self.max_tokens, *known)
 
 
 def llm_policy(settings: EvaluateSettings, llm: LLMSettings, *, greedy: bool) -> LLMPolicy:
@@ -63,8 +84,9 @@ def policy_rows(model: LLMPolicy, turns: DataFrame) -> DataFrame:
 
 def rollout_of(model: LLMPolicy, row: Mapping[str, Any]) -> ChatRequest:
     """The request of one of `policy_rows`."""
-    return rollout_request(
-        messages_of(row["context"]),
+    context = messages_of(row["context"])
+    request = rollout_request(
+        context,
         model=model.model,
         model_version=model.model_version,
         sample=row["sample"],
@@ -75,6 +97,27 @@ def rollout_of(model: LLMPolicy, row: Mapping[str, Any]) -> ChatRequest:
         session_id=row["session_id"],
         turn=row["turn"],
     )
+    if model.reads is None:
+        return request
+    prompt = policy_prompt(
+        _tokenizer(model.reads.tokenizer),
+        context,
+        goal=row["goal"],
+        domain=row["domain"],
+        stop_rule=model.reads.stop_rule,
+        limit=model.reads.max_length,
+    )
+    return dataclasses.replace(request, messages=prompt.messages)
+
+
+@functools.lru_cache(maxsize=2)
+def _tokenizer(files: tuple[tuple[str, bytes], ...]) -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files:
+            (Path(folder) / name).write_bytes(content)
+        return AutoTokenizer.from_pretrained(folder)
 
 
 @contextmanager

@@ -37,13 +37,14 @@ def policy_prompt(
     *,
     goal: str | None = None,
     domain: str | None = None,
+    stop_rule: bool = True,
     limit: int | None = None,
 ) -> Prompt:
-    """The prompt of one context. limit: tokens that it may have; None: any number.
+    """The prompt of one context. limit: tokens that it may have; None: any number. The rest is `policy_messages`'s.
 
     Raises UsageError where even the instructions are longer than the limit.
     """
-    whole = policy_messages(context, goal=goal, domain=domain)
+    whole = policy_messages(context, goal=goal, domain=domain, stop_rule=stop_rule)
     if limit is None:
         return Prompt(render(tokenizer, whole), whole, 0)
     messages, dropped = fit(whole, lambda some: len(render(tokenizer, some)), limit)
