@@ -6,7 +6,7 @@ READY := .venv/.ready
 EXTRAS := spark judge llm train serve-cpu airflow dev
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: env demo test test-fast test-slow prove lint format bench lock docs clean
+.PHONY: env demo test test-fast test-slow prove lint format grid bench lock docs clean
 
 env: $(READY)
 
@@ -25,6 +25,8 @@ demo: env
 	@test -f demo/logs.jsonl || $(BIN)/l2a synth --dialogues 600 --seed 7 --bad-share 0.01 \
 	  --output demo/logs.jsonl --truth demo/truth.jsonl
 	$(BIN)/l2a run demo/logs.jsonl --warehouse demo/warehouse
+	@echo "Now the policies: a tiny base model, SFT and GRPO (recipe demo, about four minutes)"
+	$(BIN)/l2a grid demo --warehouse demo/warehouse
 
 # Everything but real servers, trainings and rehearsals.
 test: env
@@ -45,6 +47,12 @@ lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The grid on logs of your own: make grid RECIPE=laptop WAREHOUSE=warehouse
+RECIPE ?= laptop
+WAREHOUSE ?= warehouse
+grid: env
+	$(BIN)/l2a grid $(RECIPE) --warehouse $(WAREHOUSE) --output $(WAREHOUSE)/results.md
 
 format: env
 	$(BIN)/ruff check --fix .

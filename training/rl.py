@@ -98,29 +98,15 @@ def schedule(asks: Sequence[Turn], stops: Sequence[Turn], part: Rl, seed: int) -
 def _train(
     job: Job, method: str, part: Rl, start: Stage, grader: str, checkpoints: Path, target: Path
 ) -> dict[str, Any]:
-    from datasets import Dataset
-    from trl import GRPOTrainer
-
     asks, stops = usable(job, method, part)
-    tokenizer = models.tokenizer_of(start.model)
     renderer = Renderer(
-        tokenizer, job.recipe.model.max_length - part.completion_tokens, method not in WITHOUT_STOP_RULE
+        models.tokenizer_of(start.model),
+        job.recipe.model.max_length - part.completion_tokens,
+        method not in WITHOUT_STOP_RULE,
     )
-    turns = schedule(asks, stops, part, job.seed)
-    rows = [row(turn, renderer.chat(turn)) for turn in turns]
-    held_out = [row(turn, renderer.chat(turn)) for turn in _held_out(job, method, part)]
-    trainer = GRPOTrainer(
-        model=str(start.model) if part.use_vllm else models.load_for_training(start.model, job.recipe.model),
-        reward_funcs=Reward(
-            open_grader(job.settings, grader, job.root), FORMS.get(method, "product"), part.reward_beta
-        ),
-        args=_configuration(job, method, part, len(turns) // part.batch_size, checkpoints, bool(held_out)),
-        train_dataset=Dataset.from_list(rows),
-        eval_dataset=Dataset.from_list(held_out) if held_out else None,
-        processing_class=tokenizer,
-        peft_config=models.adapters(start.model, job.recipe.model),
-    )
-    _quiet()
+    judge = open_grader(job.settings, grader, job.root)
+    reward = Reward(judge, FORMS.get(method, "product"), part.reward_beta)
+    trainer = trainer_of(job, method, part, start, renderer, reward, checkpoints)
     steps = fit_model(trainer, checkpoints, method, job.curves(method))
     job.save(trainer.model, start.model, target)
     history = [entry for entry in trainer.state.log_history if "eval_reward" in entry]
@@ -131,9 +117,30 @@ def _train(
         "shortened": renderer.shortened,
         "grader": grader,
         "hacking": hacking(history),
-        "start": start.name,
-        "start_folder": start.folder.name,
+        "start": start.folder.name,
     }
+
+
+def trainer_of(
+    job: Job, method: str, part: Rl, start: Stage, renderer: Renderer, reward: Any, checkpoints: Path
+) -> Any:
+    """TRL's trainer for a method, from the start stage's model, paid by `reward`."""
+    from datasets import Dataset
+    from trl import GRPOTrainer
+
+    turns = schedule(*usable(job, method, part), part, job.seed)
+    rows = [row(turn, renderer.chat(turn)) for turn in turns]
+    held_out = [row(turn, renderer.chat(turn)) for turn in _held_out(job, method, part)]
+    _quiet()
+    return GRPOTrainer(
+        model=str(start.model) if part.use_vllm else models.load_for_training(start.model, job.recipe.model),
+        reward_funcs=reward,
+        args=_configuration(job, method, part, len(turns) // part.batch_size, checkpoints, bool(held_out)),
+        train_dataset=Dataset.from_list(rows),
+        eval_dataset=Dataset.from_list(held_out) if held_out else None,
+        processing_class=renderer.tokenizer,
+        peft_config=models.adapters(start.model, job.recipe.model),
+    )
 
 
 def hacking(history: Sequence[dict[str, float]]) -> str | None:

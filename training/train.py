@@ -149,9 +149,7 @@ def _work(settings: Settings, job: Job, state: State, file: Path, condition: str
     leave(settings.warehouse, training)
     state.finished = True
     _save(file, state)
-    say(
-        f"train {condition}: {facts['steps']} steps, {state.seconds:.0f} s, registered as version {number} ({version})"
-    )
+    say(f"train {condition}: {facts['steps']} steps, {state.seconds:.0f} s, registered as version {number} ({version})")
     return training
 
 

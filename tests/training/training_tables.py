@@ -84,6 +84,7 @@ def make_warehouse(root: Path, train: int = 24, dev: int = 6) -> Path:
     write(root, "dialogues", logged)
     write(root, "turns", [turn for one in logged for turn in turns(one)])
     write(root, "objectives", [row for one in logged for row in objectives(one)])
-    judge = pa.table({"name": [EXTRACTOR], "created_at": pa.array([dt.datetime.now(dt.UTC)], pa.timestamp("us", "UTC"))})
+    created = pa.array([dt.datetime.now(dt.UTC)], pa.timestamp("us", "UTC"))
+    judge = pa.table({"name": [EXTRACTOR], "created_at": created})
     write_deltalake(str(root / "judges"), judge)
     return root
