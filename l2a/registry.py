@@ -116,6 +116,10 @@ class Registry:
             )
             return next((version for version in map(_version, pages) if version is not None), None)
 
+    def named(self, condition: str) -> Version | None:
+        """The version that a name means to whoever asks a model: the champion's for `champion`, else the newest."""
+        return self.champion() if condition == CHAMPION else self.newest(condition)
+
     def champion(self) -> Version | None:
         """The version in production, of whichever condition; None: nothing was promoted yet."""
         crowned = list(self._crowned())

@@ -130,6 +130,14 @@ class TrainSettings(Section):
         default=None, description="Folder of checkpoints and finished models; unset: the warehouse's _training."
     )
     recipes: str | None = Field(default=None, description="A folder of recipes of one's own, beside those that ship.")
+    perplexity_margin: float = Field(
+        default=0.1,
+        ge=0,
+        description="Promotion: so much more perplexity of ordinary text than the champion's (share).",
+    )
+    lm_eval_tasks: tuple[str, ...] = Field(
+        default=(), description="Promotion: tasks of lm-evaluation-harness on which a model may not be worse."
+    )
 
 
 class NightlySettings(Section):

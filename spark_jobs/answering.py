@@ -34,7 +34,7 @@ def answerer(
         return None
     if condition.endswith(GREEDY):
         raise UsageError(f"condition {condition}: give --condition {condition.removesuffix(GREEDY)} --greedy")
-    version = registry.newest(condition) if registry is not None else None
+    version = registry.named(condition) if registry is not None else None
     if llm.endpoints:
         model = llm_policy(settings, llm, greedy=greedy)
         if registry is None or version is None:

@@ -1,0 +1,136 @@
+"""What a promotion is decided on: paired differences between two models' grades, without Spark.
+
+The same sums, the same bootstrap weights and the same code as `l2a evaluate --baseline` (l2a.metrics), over the
+rollouts of exactly two model versions: a condition that was trained again is not compared by its old answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from l2a.errors import EnvironmentProblem, UsageError
+from l2a.metrics.bootstrap import COUNTED, Tally
+from l2a.metrics.definitions import SUMS
+from l2a.metrics.paired import Difference, differences
+from l2a.policy import RANDOM
+from l2a.registry import CHAMPION, Version
+from l2a.sql.engine import connect, query
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Whose grades count: the judges and beta of the newest evaluation."""
+
+    extractor: str
+    grader: str
+    beta: float
+
+
+@dataclass(frozen=True)
+class Side:
+    """Rollouts of one policy: under a condition's name, by one version of its model (None: any)."""
+
+    condition: str
+    model_version: str | None
+
+
+class Evidence:
+    """The grades of a warehouse, read-only, in their newest snapshot."""
+
+    def __init__(self, warehouse: str) -> None:
+        """Raises UsageError where the warehouse is no folder, or nothing was evaluated yet."""
+        self._connection = connect(warehouse, only=("graded_rollouts", "metrics"))
+        newest = "SELECT extractor, grader, beta FROM metrics ORDER BY created_at DESC, evaluation_id LIMIT 1"
+        row = next(query(self._connection, newest).rows, None)
+        if row is None:
+            raise UsageError("nothing is evaluated yet, so nothing can be compared: run `l2a evaluate`")
+        self.judged = Judged(*row)
+
+    def candidate(self, version: Version) -> Side:
+        """The graded rollouts of a model. Raises UsageError where there are none of this version."""
+        return self._graded(version, (version.condition,))
+
+    def champion(self, version: Version | None) -> Side:
+        """The graded rollouts to compare with: the champion's, under its condition's name or as condition `champion`
+        (a champion whose condition was trained again has them there); before there is a champion, `random`'s.
+        """
+        if version is not None:
+            return self._graded(version, (version.condition, CHAMPION))
+        if RANDOM not in {condition for condition, _ in self._there()}:
+            raise UsageError(
+                f"there is no champion yet, so the built-in condition {RANDOM} is to be beaten, and it has no grades "
+                f"of the newest evaluation's judges: run `l2a rollout --condition {RANDOM}` and `l2a grade`"
+            )
+        return Side(RANDOM, None)
+
+    def differences(self, candidate: Side, champion: Side, replicates: int) -> list[Difference]:
+        """The seven paired differences over the usable eval turns that both answered."""
+        columns = ", ".join(f"cast(sum({side}.{name}) as double)" for side in ("m", "t") for name in SUMS)
+        rows = list(
+            query(
+                self._connection,
+                f"""
+                WITH m AS ({self._sums(candidate)}), t AS ({self._sums(champion)})
+                SELECT session_id, {columns} FROM m JOIN t USING (session_id, turn) GROUP BY session_id
+                ORDER BY session_id
+                """,
+            ).rows
+        )
+        tallies = Tally.empty(replicates), Tally.empty(replicates)
+        common = np.zeros(len(COUNTED))
+        if rows:
+            hashes = np.array([spark_hash(row[0]) for row in rows])
+            sums = np.array([row[1:] for row in rows], np.float64).reshape(len(rows), 2, len(SUMS))
+            for side, tally in enumerate(tallies):
+                tally.add_dialogues(hashes, sums[:, side])
+            counted = sums[:, :, [list(SUMS).index(name) for name in COUNTED]]
+            common = (counted > 0).all(axis=1).sum(axis=0)
+        return differences(*tallies, common, self.judged.beta)
+
+    def _graded(self, version: Version, names: tuple[str, ...]) -> Side:
+        for name in names:
+            if (name, version.model_version) in self._there():
+                return Side(name, version.model_version)
+        condition = names[-1]
+        raise UsageError(
+            f"{version.title} has no grades of the newest evaluation's judges ({self.judged.extractor}, "
+            f"{self.judged.grader}): run `l2a rollout --condition {condition}`, `l2a grade` and `l2a evaluate`"
+        )
+
+    def _there(self) -> set[tuple[str, str]]:
+        """Conditions and model versions with usable graded eval rollouts."""
+        found = query(
+            self._connection, f"SELECT DISTINCT condition, model_version FROM graded_rollouts WHERE {self._counts()}"
+        )
+        return {(condition, model_version) for condition, model_version in found.rows}
+
+    def _sums(self, side: Side) -> str:
+        """SQL: the sums of each turn that one side decided something at."""
+        sums = ", ".join(f"{sql} AS {name}" for name, sql in SUMS.items())
+        version = "true" if side.model_version is None else f"model_version = {_literal(side.model_version)}"
+        return (
+            f"SELECT session_id, turn, {sums} FROM graded_rollouts WHERE {self._counts()} AND {version} "
+            f"AND condition = {_literal(side.condition)} GROUP BY session_id, turn HAVING count(decision) > 0"
+        )
+
+    def _counts(self) -> str:
+        return (
+            f"split = 'eval' AND is_usable AND extractor = {_literal(self.judged.extractor)} "
+            f"AND grader = {_literal(self.judged.grader)}"
+        )
+
+
+def spark_hash(text: str) -> int:
+    """Spark's xxhash64 of a string, which the bootstrap weights of a dialogue are made from."""
+    try:
+        import xxhash
+    except ImportError:
+        raise EnvironmentProblem("`l2a promote` needs the package xxhash: `pip install 'l2a[llm]'`.") from None
+    value = xxhash.xxh64_intdigest(text.encode(), seed=42)
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
