@@ -26,18 +26,19 @@ def model_folder(path: Path) -> Path:
     return path.absolute()
 
 
-def served_folder(folder: Path, name: str, scratch: Path) -> tuple[Path, str]:
-    """The path to serve a model folder under, and the version of its weights.
+def served_folder(folder: Path, name: str, scratch: Path, version: str | None = None) -> tuple[Path, str]:
+    """The path to serve a model folder under, and the version of its weights. version: where it is known already.
 
     An endpoint tells the path that it loaded from. One that names a version (l2a.llm.versions) is taken as it is; for
     any other folder the path is a link in `scratch` that does, so that a client need not be told.
     """
-    version = version_of({"root": str(folder)})
-    if version is not None:
-        return folder, version
-    version = digest(folder)
+    named = version_of({"root": str(folder)})
+    if named is not None and version in (None, named):
+        return folder, named
+    version = version or digest(folder)
     link = scratch / f"{name.replace('/', '-')}@{version}"
-    link.symlink_to(folder)
+    if not link.is_symlink():
+        link.symlink_to(folder)
     return link, version
 
 

@@ -2,6 +2,8 @@
 
     with serving(folder, "tiny") as server:
         LLMSettings(endpoints=(server.url,), model=server.model)
+    with serving_policies(policies(registry, ["sft", "grpo"], 256)) as server:
+        LLMSettings(endpoints=(server.url,), model="grpo")
 
 Prefix caching is on and calls report their cached tokens. Nothing leaves the machine: no hub, no usage statistics.
 """
@@ -20,13 +22,14 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from l2a.errors import EnvironmentProblem, UsageError
 from l2a.progress import say
 from l2a.serving.folder import model_folder, served_folder
+from l2a.serving.policies import Policies
 
 LOCALHOST = "127.0.0.1"
 START_SECONDS = 900.0
@@ -52,8 +55,11 @@ class Server:
     """Base URL, with /v1."""
     model: str
     model_version: str
+    """Of `model`; empty for a base that was taken from the hub."""
     log: Path
     process: subprocess.Popen[bytes]
+    adapters: Mapping[str, str] = field(default_factory=dict)
+    """Further names that it serves, with the version of each."""
 
     def wait(self) -> None:
         """Returns never: raises EnvironmentProblem when the server ends by itself."""
@@ -81,19 +87,37 @@ def serving(
     model or the log cannot be written, and EnvironmentProblem where vLLM is not installed, the port is taken, or the
     server ends or does not answer within `start_seconds`.
     """
-    folder = model_folder(folder)
+    served = Policies(model_folder(folder), name, None)
+    with serving_policies(
+        served, host=host, port=port, start_seconds=start_seconds, log=log, arguments=arguments
+    ) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def serving_policies(
+    served: Policies,
+    *,
+    host: str = LOCALHOST,
+    port: int = 0,
+    start_seconds: float = START_SECONDS,
+    log: Path | None = None,
+    arguments: Sequence[str] = (),
+) -> Iterator[Server]:
+    """As `serving`, for registered policies: a whole model, or adapters beside their base."""
     require_vllm()
     port = _port(host, port)
+    name = served.name
     with tempfile.TemporaryDirectory(prefix="l2a-serve-") as scratch:
-        path, version = served_folder(folder, name, Path(scratch))
-        command = vllm_command(path, name, host, port, arguments)
+        path, version, further, adapters = _linked(served, Path(scratch))
+        command = vllm_command(path, name, host, port, [*served.arguments, *further, *arguments])
         keep_log = log is not None
         log = log or _temporary_log()
         process = _start(command, log)
         url = _url(host, port)
         try:
-            _wait_until_it_answers(url, name, process, log, start_seconds)
-            yield Server(url, name, version, log, process)
+            _wait_until_it_answers(url, {name, *adapters}, process, log, start_seconds)
+            yield Server(url, name, version, log, process, adapters)
         except EnvironmentProblem:
             keep_log = True
             raise
@@ -111,12 +135,28 @@ def require_vllm() -> None:
         )
 
 
-def vllm_command(path: Path, name: str, host: str, port: int, arguments: Sequence[str] = ()) -> list[str]:
+def _linked(served: Policies, scratch: Path) -> tuple[str, str, list[str], dict[str, str]]:
+    """The model's path or hub name and its version; arguments for the adapters, and their versions. What lies on this
+    machine is served under a path that tells its version."""
+    path, version = str(served.model), ""
+    if isinstance(served.model, Path):
+        link, version = served_folder(served.model, served.name, scratch, served.version)
+        path = str(link)
+    modules, adapters = [], {}
+    for name, adapter in served.adapters.items():
+        link, adapters[name] = served_folder(adapter.folder, name, scratch, adapter.version)
+        modules.append(json.dumps({"name": name, "path": str(link)}))
+    return path, version, ["--lora-modules", *modules] if modules else [], adapters
+
+
+def vllm_command(path: Path | str, name: str, host: str, port: int, arguments: Sequence[str] = ()) -> list[str]:
     """The command line; what comes last wins, so `arguments` may say otherwise."""
     return [
         *(sys.executable, "-m", "vllm.entrypoints.openai.api_server"),
         *("--model", str(path), "--served-model-name", name, "--host", host, "--port", str(port)),
         *("--enable-prefix-caching", "--enable-prompt-tokens-details", "--disable-uvicorn-access-log"),
+        # Sampling as the request says: not with the penalties and the top-k that a model's authors recommend.
+        *("--generation-config", "vllm"),
         *(_ON_CPU if runs_on_cpu() else ()),
         *arguments,
     ]
@@ -153,13 +193,20 @@ def _url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
 
 
-def _wait_until_it_answers(url: str, name: str, process: subprocess.Popen[bytes], log: Path, seconds: float) -> None:
+def _wait_until_it_answers(
+    url: str, names: Set[str], process: subprocess.Popen[bytes], log: Path, seconds: float
+) -> None:
     started = said = time.monotonic()
     while True:
         if process.poll() is not None:
             raise _ended("vLLM did not start", log)
-        with contextlib.suppress(OSError), _NO_PROXY.open(f"{url}/models", timeout=5) as response:
-            if json.dumps(name).encode() in response.read():  # and not of somebody who took the port meanwhile
+        with (
+            contextlib.suppress(OSError, ValueError, LookupError, TypeError),
+            _NO_PROXY.open(f"{url}/models", timeout=5) as response,
+        ):
+            if names <= {
+                card["id"] for card in json.load(response)["data"]
+            }:  # not somebody who took the port meanwhile
                 return
         now = time.monotonic()
         if now - started >= seconds:

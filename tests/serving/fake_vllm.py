@@ -10,6 +10,7 @@ import argparse, http.server, json, os, pathlib, signal, subprocess, sys, time
 options = argparse.ArgumentParser()
 for name in ("model", "served-model-name", "host", "port", "dtype", "kv-cache-memory-bytes", "fake"):
     options.add_argument("--" + name)
+options.add_argument("--lora-modules", nargs="*", default=[])
 given, flags = options.parse_known_args()
 assert "--enable-prefix-caching" in flags and "--enable-prompt-tokens-details" in flags, flags
 if given.fake == "dies":
@@ -23,7 +24,9 @@ pathlib.Path(os.environ["FAKE_VLLM_PIDS"]).write_text(f"{os.getpid()} {engine.pi
 class Answers(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         told = {"id": given.served_model_name, "root": given.model, "offline": os.environ["HF_HUB_OFFLINE"]}
-        body = json.dumps({"data": [told]}).encode()
+        adapters = [json.loads(module) for module in given.lora_modules]
+        cards = [told, *({"id": one["name"], "root": one["path"], "parent": told["id"]} for one in adapters)]
+        body = json.dumps({"data": cards, "flags": sys.argv[1:]}, ensure_ascii=False).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -168,7 +168,9 @@ def test_without_vllm_the_message_says_what_to_install(model: Path, monkeypatch:
     [
         ([], "the folder of a model, or --tiny"),
         (["--tiny", "FOLDER"], "the folder of a model, or --tiny"),
-        (["base"], "There is no model folder base"),
+        (["no/base"], "There is no model folder no/base"),
+        (["base"], "base is no folder, and no model is registered as that condition (there are: none)"),
+        (["base", "--name", "other"], "a condition is served under its own name"),
         (["ADAPTER"], "merged into its base model"),
         (["FOLDER", "--cache", "elsewhere"], "--cache is where --tiny"),
         (["FOLDER", "--port", "0", "--log", "FOLDER/no/such.log"], "cannot be written"),
