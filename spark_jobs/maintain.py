@@ -55,6 +55,9 @@ def optimize(warehouse: Warehouse, settings: Settings) -> Counts:
 def vacuum(warehouse: Warehouse, settings: Settings) -> Counts:
     """Deletes files that no table version within the retention needs."""
     hours = settings.maintenance.retain_hours
+    # Listing files takes as many tasks as this says, ten thousand by default, however few files there are.
+    parallelism = 4 * warehouse.spark.sparkContext.defaultParallelism
+    warehouse.spark.conf.set("spark.sql.sources.parallelPartitionDiscovery.parallelism", str(parallelism))
     for contract in _there(warehouse):
         DeltaTable.forPath(warehouse.spark, warehouse.path(contract.name)).vacuum(hours)
     tables = len(_there(warehouse))

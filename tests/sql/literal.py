@@ -241,6 +241,12 @@ def write(warehouse: Warehouse, contract: Contract) -> None:
     rows = warehouse.spark.createDataFrame(literal, StructType.fromDDL(contract.ddl)).coalesce(1)
     warehouse.upsert(contract, rows)
     last = ROWS[contract.name][-1]
-    where = " AND ".join(f"{name} <=> {'NULL' if last[name] is None else repr(last[name])}" for name in contract.key)
+    where = " AND ".join(f"{name} <=> {_sql(last[name])}" for name in contract.key)
     warehouse.spark.sql(f"DELETE FROM delta.`{warehouse.path(contract.name)}` WHERE {where}")
     warehouse.upsert(contract, rows)
+
+
+def _sql(value: Any) -> str:
+    if isinstance(value, dt.datetime):
+        return f"TIMESTAMP'{value.isoformat()}'"
+    return "NULL" if value is None else repr(value)
