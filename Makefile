@@ -6,7 +6,7 @@ READY := .venv/.ready
 EXTRAS := spark judge llm train serve-cpu airflow dev
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: env demo test test-fast test-slow prove lint format grid bench lock docs clean
+.PHONY: env demo airflow test test-fast test-slow prove lint format grid bench lock docs clean
 
 env: $(READY)
 
@@ -27,6 +27,11 @@ demo: env
 	$(BIN)/l2a run demo/logs.jsonl --warehouse demo/warehouse
 	@echo "Now the policies: a tiny base model, SFT and GRPO (recipe demo, about four minutes)"
 	$(BIN)/l2a grid demo --warehouse demo/warehouse
+
+# Airflow on this machine with the DAGs, on the demo's warehouse; prints address and login, ctrl-C ends all of it.
+airflow: env
+	@mkdir -p demo
+	@$(BIN)/python -m dags.common.standalone demo
 
 # Everything but real servers, trainings and rehearsals.
 test: env

@@ -12,7 +12,7 @@ from typing import Any
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 
 from dags.common.defaults import CONFIG, LLM_ENDPOINTS, settings
-from l2a.launch.tether import tether
+from l2a.launch.tether import follow, tether
 from l2a.settings import SparkSettings
 from l2a.tables import jars
 
@@ -29,6 +29,8 @@ class Step(SparkSubmitOperator):
         self.step_name = step_name
 
     def execute(self, context: Any) -> None:
+        # Where this Airflow is itself tied to somebody (`make airflow`), a task ends with it.
+        follow()
         with tether():
             super().execute(context)
 

@@ -103,6 +103,14 @@ class Launcher:
             self._runner.stop(self.folder / name, job)
             return self._status(self._job(name))
 
+    def interrupt(self, name: str) -> Status:
+        """Ends the job as a crash of its machine would, only politely: it counts as died, and may be started again."""
+        with self._changing():
+            job = self._job(name)
+            if not self._status(job).state.over:
+                self._runner.stop(self.folder / name, job)
+            return self._status(job)
+
     def output(self, name: str, lines: int = 50) -> str:
         """The last lines that the job's last start said. Raises `JobError` where there is no such job."""
         return self._runner.output(self.folder / name, self._job(name), lines)

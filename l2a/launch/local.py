@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 from l2a.errors import JobError
+from l2a.launch import tether
 from l2a.launch.record import Job, State, read_json
 
 LOCK = "running.lock"
@@ -48,7 +49,7 @@ class LocalRunner:
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                     pass_fds=(lock,),
-                    env={**os.environ, "L2A_JOB": job.name},
+                    env=_environment(job),
                 )
         except OSError as error:
             raise JobError(f"the job {job.name} cannot be started: {error}") from error
@@ -99,6 +100,11 @@ class LocalRunner:
         except FileNotFoundError:
             return ""
         return "\n".join(said.splitlines()[-lines:])
+
+
+def _environment(job: Job) -> dict[str, str]:
+    """This process's, without what would end the job when its starter ends."""
+    return {**{name: value for name, value in os.environ.items() if name != tether.VARIABLE}, "L2A_JOB": job.name}
 
 
 def _take(folder: Path) -> int | None:
