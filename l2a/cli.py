@@ -34,6 +34,7 @@ COMMANDS = {
     "grid": _Entry("training.grid", "All conditions of a recipe, trained and compared: the paper's Table 1."),
     "promote": _Entry("l2a.promotion.command", "The champion, if the rule allows; says why or why not."),
     "serve": _Entry("l2a.serving.command", "vLLM on registered models; --tiny makes one to try."),
+    "report": _Entry("l2a.report.command", "One page to read in a browser: metrics, funnel, runs, answers."),
     "sql": _Entry("l2a.sql.command", "SQL over all tables and views, without Spark."),
     "status": _Entry("l2a.sql.status", "What ran last, and what waits."),
     "synth": _Entry("l2a.synth.command", "Made-up production logs with known truth."),

@@ -49,10 +49,17 @@ def logs(warehouse: Path, dialogues: int) -> None:
 
 
 def rollouts(
-    warehouse: Path, condition: str, version: str, dialogues: int, *, good: float, stops: float = 0.8
+    warehouse: Path,
+    condition: str,
+    version: str,
+    dialogues: int,
+    *,
+    good: float,
+    stops: float = 0.8,
+    text: str = "Since when?",
 ) -> list[dict[str, Any]]:
     """Graded rollouts of a policy that earns R_a 1 in a share `good` and stops in a share `stops`; its grades."""
-    made = list(_graded(condition, version, dialogues, good, stops))
+    made = list(_graded(condition, version, dialogues, good, stops, text))
     names = ("r_a", "r_s", "omega", "extractor", "grader", "target")
     write(warehouse, "rollouts", [{k: v for k, v in row.items() if k not in names} for row in made])
     write(
@@ -73,7 +80,9 @@ def evaluated(warehouse: Path, conditions: list[str], created: dt.datetime = AT)
     )  # fmt: skip
 
 
-def _graded(condition: str, version: str, dialogues: int, good: float, stops: float) -> Iterator[dict[str, Any]]:
+def _graded(
+    condition: str, version: str, dialogues: int, good: float, stops: float, said: str
+) -> Iterator[dict[str, Any]]:
     for number in range(dialogues):
         for turn in (1, 2, 3):
             place = ((number * 3 + turn) * 37 % 101) / 101  # spread evenly, the same for all policies
@@ -81,7 +90,7 @@ def _graded(condition: str, version: str, dialogues: int, good: float, stops: fl
             hit = turn < 3 and place < good
             yield {
                 "condition": condition, "model_version": version, "session_id": session(number), "turn": turn,
-                "dialogue_version": "v1", "sample": 0, "text": "<stop />" if stop else "Since when?",
+                "dialogue_version": "v1", "sample": 0, "text": "<stop />" if stop else said,
                 "decision": "STOP" if stop else "CONTINUE", "status": "ok", **JUDGE,
                 "target": "STOP" if turn == 3 else "CONTINUE",
                 "r_a": 1.0 if hit or stop else 0.5 if turn < 3 else 0.0,

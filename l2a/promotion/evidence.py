@@ -17,6 +17,7 @@ from l2a.metrics.paired import Difference, differences
 from l2a.policy import RANDOM
 from l2a.registry import CHAMPION, Version
 from l2a.sql.engine import connect, query
+from l2a.sql.types import literal
 
 
 @dataclass(frozen=True)
@@ -109,16 +110,16 @@ class Evidence:
     def _sums(self, side: Side) -> str:
         """SQL: the sums of each turn that one side decided something at."""
         sums = ", ".join(f"{sql} AS {name}" for name, sql in SUMS.items())
-        version = "true" if side.model_version is None else f"model_version = {_literal(side.model_version)}"
+        version = "true" if side.model_version is None else f"model_version = {literal(side.model_version)}"
         return (
             f"SELECT session_id, turn, {sums} FROM graded_rollouts WHERE {self._counts()} AND {version} "
-            f"AND condition = {_literal(side.condition)} GROUP BY session_id, turn HAVING count(decision) > 0"
+            f"AND condition = {literal(side.condition)} GROUP BY session_id, turn HAVING count(decision) > 0"
         )
 
     def _counts(self) -> str:
         return (
-            f"split = 'eval' AND is_usable AND extractor = {_literal(self.judged.extractor)} "
-            f"AND grader = {_literal(self.judged.grader)}"
+            f"split = 'eval' AND is_usable AND extractor = {literal(self.judged.extractor)} "
+            f"AND grader = {literal(self.judged.grader)}"
         )
 
 
@@ -130,7 +131,3 @@ def spark_hash(text: str) -> int:
         raise EnvironmentProblem("`l2a promote` needs the package xxhash: `pip install 'l2a[llm]'`.") from None
     value = xxhash.xxh64_intdigest(text.encode(), seed=42)
     return value - (1 << 64) if value >= 1 << 63 else value
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
