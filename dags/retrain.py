@@ -103,15 +103,14 @@ with DAG(
 
     @task(execution_timeout=SHORT)
     def compared(planned: dict[str, Any]) -> list[list[str]]:
-        """The arguments for the new condition, and for the champion where there is another one."""
-        names = dict.fromkeys((planned["condition"], planned["champion"]))
-        return [arguments("--condition", name) for name in names if name]
+        """The arguments for the new condition, and for what it is compared with."""
+        names = dict.fromkeys((planned["condition"], planned["baseline"]))
+        return [arguments("--condition", name) for name in names]
 
     @task(execution_timeout=SHORT)
     def against(planned: dict[str, Any]) -> list[str]:
         """The arguments of the evaluation: on the dialogues that both answered."""
-        champion = planned["champion"]
-        return arguments(*(("--baseline", champion) if champion not in (None, planned["condition"]) else ()))
+        return arguments("--baseline", planned["baseline"])
 
     @task.short_circuit(execution_timeout=timedelta(hours=2))
     def promote(planned: dict[str, Any]) -> bool:
@@ -119,10 +118,10 @@ with DAG(
         from l2a.nightly.training import promote as apply_rule
 
         decided = apply_rule(settings(), planned["condition"], CONFIG)
-        for reason in decided.get("reasons", ()):
+        print(f"{planned['condition']}: {decided['outcome']}")
+        for reason in decided["reasons"]:
             print(reason)
-        print(f"{planned['condition']} is {'' if decided['promoted'] else 'not '}promoted")
-        return bool(decided["promoted"])
+        return bool(decided["outcome"] == "promoted")
 
     @task(outlets=[MODEL_PROMOTED], execution_timeout=SHORT)
     def announce(planned: dict[str, Any], *, outlet_events: Any = None) -> None:

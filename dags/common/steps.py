@@ -75,4 +75,5 @@ def configuration(spark: SparkSettings) -> dict[str, str]:
         # A scheduler's machine without pyspark: the cluster that it submits to has Delta among its packages.
         delta = {}
     shuffle = {"spark.sql.shuffle.partitions": str(spark.shuffle_partitions)} if spark.shuffle_partitions else {}
-    return {**shuffle, **delta, **spark.conf}
+    # A task's log is for what the step says; Spark's own running commentary would bury it.
+    return {"spark.log.level": "WARN", **shuffle, **delta, **spark.conf}

@@ -29,7 +29,9 @@ class Plan:
 
     condition: str
     champion: str | None
-    """The condition in production, which the new one is compared with; None: nothing was promoted yet."""
+    """The condition in production; None: nothing was promoted yet."""
+    baseline: str
+    """What the new condition is compared with: the champion, or the built-in `random` where there is none."""
     why: str
     versions: dict[str, int]
     """Delta versions of the tables when it was decided."""
@@ -40,11 +42,13 @@ def plan(settings: Settings, now: dt.datetime, *, force: bool = False) -> tuple[
     decision = decide(settings.warehouse, settings.retrain, now)
     if not (decision.due or force):
         return None, decision
+    from l2a.policy import RANDOM
+
     where = storage.find(settings.warehouse)
-    champion = Registry.open(settings).champion()
+    crowned = champion(settings)
     name = condition_name(settings.retrain.method, now.date(), trained_conditions(settings.warehouse))
     versions = {table: where.open(table).version() for table in READS}
-    return Plan(name, None if champion is None else champion.condition, decision.why, versions), decision
+    return Plan(name, crowned, crowned or RANDOM, decision.why, versions), decision
 
 
 def train_command(settings: Settings, condition: str, config: str | None) -> list[str]:
@@ -89,7 +93,7 @@ def stop(settings: Settings, condition: str) -> str:
 
 
 def promote(settings: Settings, condition: str, config: str | None) -> dict[str, Any]:
-    """What `l2a promote` decided: `promoted`, and `reasons`. In a process of its own: MLflow is large.
+    """What `l2a promote` decided: `outcome` (promoted or kept) and `reasons`. In a process of its own: MLflow is large.
 
     Raises `L2AError` with its last line where it decided nothing.
     """

@@ -8,13 +8,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow_runs import Ran, environment
 
-ROOT = Path(__file__).parents[2]
 SPARK_SUBMIT = """#!{python}
 import json, os, sys
 with open({log!r}, "a") as out:
@@ -24,17 +23,6 @@ failing = os.environ.get("TEST_FAILING", "")
 if failing and failing in " ".join(words):
     sys.exit("Error: " + failing + " is not to be had")
 """
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a DAG run came to."""
-
-    state: str
-    tasks: dict[str, str]
-    submitted: list[list[str]]
-    """The words of each spark-submit, from the step's file on."""
-    said: str
 
 
 @pytest.fixture(scope="session")
@@ -47,22 +35,6 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     return home
-
-
-def environment(home: Path, **more: str) -> dict[str, str]:
-    """An environment without this process's own settings of l2a, Airflow and Spark."""
-    foreign = ("L2A_", "AIRFLOW", "PYSPARK_", "SPARK_")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    return {
-        **inherited,
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
-        "AIRFLOW_CONN_SPARK_DEFAULT": json.dumps({"conn_type": "spark", "host": "local[1]"}),
-        "OMP_NUM_THREADS": "1",
-        **more,
-    }
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, environment
+from airflow_runs import ROOT, environment
 
 HEAVY = ("pyspark", "delta", "torch", "trl", "mlflow", "transformers", "sklearn", "pandas", "duckdb", "pyarrow")
 LOOK = f"""

@@ -15,7 +15,7 @@ import pytest
 from deltalake import write_deltalake
 
 if TYPE_CHECKING:
-    from conftest import Ran
+    from airflow_runs import Ran
 
 pytestmark = pytest.mark.slow
 

@@ -1,0 +1,122 @@
+"""A real Airflow: nights by the REST API, a training by the asset, and nothing left when it ends."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import l2a
+
+from dags.common.standalone import Airflow, airflow
+from l2a.sql.engine import connect, query
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
+
+NIGHTS = ("2026-11-01", "2026-11-02")
+LONGEST_SECONDS = 1500
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    l2a("synth", "--nights", str(len(NIGHTS)), "--dialogues", "60", "--seed", "3", "--landing", tmp_path / "landing",
+        "--start", NIGHTS[0])  # fmt: skip
+    return tmp_path
+
+
+@pytest.fixture
+def running(folder: Path) -> Iterator[Airflow]:
+    here = {
+        "L2A_WAREHOUSE": str(folder / "warehouse"),
+        "L2A_NIGHTLY__LANDING": str(folder / "landing"),
+        "L2A_RETRAIN__RECIPE": "ci",
+        "L2A_RETRAIN__MIN_NEW_TURNS": "100",
+        "L2A_RETRAIN__POLL_SECONDS": "2",
+        "L2A_EVALUATE__SAMPLES": "1",
+        "L2A_EVALUATE__REPLICATES": "100",
+    }
+    with airflow(folder / "airflow", free_port(), here) as started:
+        yield started
+    # A task that was under way ends within seconds of its Airflow.
+    until(lambda: not processes_of(folder), 60)
+
+
+def until(true: Callable[[], bool], seconds: float = LONGEST_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(1)
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Command lines of all processes that were started with this Airflow's home in their environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"AIRFLOW_HOME={folder}".encode() in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return [words for words in found if words and str(os.getpid()) != words]
+
+
+def run_of(running: Airflow, dag: str, run: str) -> dict[str, Any]:
+    found: dict[str, Any] = running.ask("GET", f"/api/v2/dags/{dag}/dagRuns/{run}")
+    return found
+
+
+def states(running: Airflow, dag: str, run: str) -> dict[str, str]:
+    found = running.ask("GET", f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances")["task_instances"]
+    return {task["task_id"]: task["state"] for task in found}
+
+
+def ended(running: Airflow, dag: str, run: str) -> str:
+    until(lambda: run_of(running, dag, run)["state"] in ("success", "failed"))
+    return str(run_of(running, dag, run)["state"])
+
+
+def one(folder: Path, sql: str) -> Any:
+    return next(iter(query(connect(str(folder / "warehouse")), sql).rows))[0]
+
+
+def test_nights_by_the_api_end_green_and_the_asset_starts_a_training(running: Airflow, folder: Path) -> None:
+    assert running.ask("GET", "/api/v2/importErrors")["total_entries"] == 0
+    until(lambda: running.ask("GET", "/api/v2/dags")["total_entries"] == 4, 120)
+    for dag in ("nightly_logs", "retrain"):
+        running.ask("PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})
+
+    night = {"logical_date": None, "conf": {"date": NIGHTS[0]}}
+    first = running.ask("POST", "/api/v2/dags/nightly_logs/dagRuns", night)["dag_run_id"]
+    assert ended(running, "nightly_logs", first) == "success", states(running, "nightly_logs", first)
+    assert one(folder, "SELECT lines FROM night_intake") == 60
+
+    def by_asset() -> list[dict[str, Any]]:
+        runs = running.ask("GET", "/api/v2/dags/retrain/dagRuns")["dag_runs"]
+        return [run for run in runs if run["run_type"] == "asset_triggered"]
+
+    until(lambda: bool(by_asset()), 120)
+    training = by_asset()[0]["dag_run_id"]
+    assert ended(running, "retrain", training) == "success", states(running, "retrain", training)
+    condition = one(folder, "SELECT condition FROM trainings")
+    assert condition.startswith("grpo-2")
+    assert one(folder, f"SELECT count(*) FROM metric_history WHERE condition = '{condition}'") == 7
+    assert states(running, "retrain", training)["end_training"] == "success"
+
+    # The next night is not enough to train again so soon.
+    second = running.ask("POST", "/api/v2/dags/nightly_logs/dagRuns", {**night, "conf": {"date": NIGHTS[1]}})
+    assert ended(running, "nightly_logs", second["dag_run_id"]) == "success"
+    until(lambda: len(by_asset()) == 2, 120)
+    later = max(by_asset(), key=lambda run: str(run["run_after"]))["dag_run_id"]
+    assert ended(running, "retrain", later) == "success"
+    assert states(running, "retrain", later)["submit"] == "skipped"
+    assert one(folder, "SELECT count(*) FROM trainings") == 1
