@@ -50,7 +50,7 @@ def _pretrained(job: Job, checkpoints: Path, model: Path) -> dict[str, Any]:
         for turns in by_dialogue(job.train)
         if (ids := _text(turns, _said(job.train), job, tokenizer)[: recipe.model.max_length])
     ]
-    steps = optimize(job, "base", start, corpus, recipe.base, checkpoints, model)
+    steps = optimize(job, "base", start, corpus, recipe.base, checkpoints, model, all_weights=True)
     return {"steps": steps, "turns": len(job.train)}
 
 

@@ -72,7 +72,7 @@ def _train(job: Job, start: Stage, grader: str, checkpoints: Path, target: Path)
         peft_config=models.adapters(start.model, job.recipe.model),
     )
     steps = fit_model(trainer, checkpoints, "dpo", job.curves("dpo"))
-    job.save(trainer.model, start.model, target)
+    job.save(trainer, start.model, target)
     return {
         "steps": steps,
         "turns": len(pairs),

@@ -16,6 +16,9 @@ from training.stages import Stage
 Curve = Callable[[dict[str, float], int], None]
 
 
+KEPT_SAMPLES = 20
+
+
 class Tracker(Protocol):
     """Where curves and samples of a training go."""
 
@@ -51,8 +54,16 @@ class Job:
 
         return log
 
-    def save(self, model: Any, start: Path, target: Path) -> None:
-        """Saves a trained model beside the tokenizer that it started with."""
-        models.save(model, models.tokenizer_of(start), target)
+    def keep_samples(self, files: list[Path]) -> None:
+        """Keeps some tables of completions, evenly over the training."""
+        if self.tracker is not None:
+            for file in files[:: max(1, len(files) // KEPT_SAMPLES)]:
+                self.tracker.file(file, "completions")
+
+    def save(self, trainer: Any, start: Path, target: Path) -> None:
+        """Saves a trainer's model, gathered from all devices, beside the tokenizer that it started with."""
+        trainer.save_model(str(target))
+        (target / "training_args.bin").unlink(missing_ok=True)
+        models.tokenizer_of(start).save_pretrained(str(target))
         if models.is_tiny(start):
             models.copy_tokenizer(start, target)

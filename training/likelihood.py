@@ -12,9 +12,20 @@ from training.stages import fit_model
 
 
 def optimize(
-    job: Job, name: str, start: Path, examples: list[Example], part: Fitting, checkpoints: Path, target: Path
+    job: Job,
+    name: str,
+    start: Path,
+    examples: list[Example],
+    part: Fitting,
+    checkpoints: Path,
+    target: Path,
+    *,
+    all_weights: bool = False,
 ) -> int:
-    """Minimizes the loss on the examples' labels from `start` on and saves into `target`; gives the steps."""
+    """Minimizes the loss on the examples' labels from `start` on and saves into `target`; gives the steps.
+
+    all_weights: also where the recipe trains adapters, as a model that knows nothing yet has to.
+    """
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
@@ -36,8 +47,8 @@ def optimize(
         args=config,
         train_dataset=data,
         processing_class=tokenizer,
-        peft_config=models.adapters(start, job.recipe.model),
+        peft_config=None if all_weights else models.adapters(start, job.recipe.model),
     )
     steps = fit_model(trainer, checkpoints, name, job.curves(name))
-    job.save(trainer.model, start, target)
+    job.save(trainer, start, target)
     return steps

@@ -10,6 +10,7 @@ import warnings
 def quiet() -> None:
     """Silences progress bars of transformers and datasets, and warnings below errors; call before a training."""
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     from datasets.utils.logging import disable_progress_bar
     from transformers.utils import logging as transformers_logging
 

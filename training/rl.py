@@ -108,7 +108,8 @@ def _train(
     reward = Reward(judge, FORMS.get(method, "product"), part.reward_beta)
     trainer = trainer_of(job, method, part, start, renderer, reward, checkpoints)
     steps = fit_model(trainer, checkpoints, method, job.curves(method))
-    job.save(trainer.model, start.model, target)
+    job.save(trainer, start.model, target)
+    job.keep_samples(sorted(checkpoints.glob("completions/*.parquet")))
     history = [entry for entry in trainer.state.log_history if "eval_reward" in entry]
     return {
         "steps": steps,

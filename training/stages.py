@@ -22,6 +22,7 @@ from typing import Any
 
 from l2a.errors import EnvironmentProblem
 from l2a.progress import bar, say
+from training.ranks import barrier, is_main
 
 COMPLETE = "complete"
 """Marks a checkpoint that was written to its end."""
@@ -66,8 +67,10 @@ class Stage:
         made = Path(tempfile.mkdtemp(prefix=".model-", dir=self.folder))
         try:
             facts = work(checkpoints, made)
-            (made / "l2a.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
-            os.replace(made, self.model)
+            if is_main():
+                (made / "l2a.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+                os.replace(made, self.model)
+            barrier()
         except Exception as error:
             if _disk_full(error):
                 last = last_checkpoint(checkpoints)
@@ -79,7 +82,8 @@ class Stage:
             raise
         finally:
             shutil.rmtree(made, ignore_errors=True)
-        shutil.rmtree(checkpoints, ignore_errors=True)
+        if is_main():
+            shutil.rmtree(checkpoints, ignore_errors=True)
 
 
 def last_checkpoint(folder: Path) -> Path | None:

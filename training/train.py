@@ -6,17 +6,13 @@ teach nothing new since, it does nothing.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import fcntl
-import json
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from l2a.errors import L2AError, UsageError
+from l2a.errors import UsageError
 from l2a.progress import say
 from l2a.settings import Settings
 from training import data, models
@@ -26,28 +22,16 @@ from training.finished import Training, leave
 from training.graders import grader_name
 from training.job import Job
 from training.perplexity import heldout_perplexity
+from training.ranks import is_main
 from training.recipes import RL_METHODS, Recipe
 from training.rl import WITHOUT_STOP_RULE, rl, usable
 from training.sft import sft
 from training.stages import Stage
+from training.state import State, alone, begin, fresh, save
 from training.tracking import Run, card
 
 NAMES = ("expert", "random", "champion")
 """Conditions that no training may be called."""
-
-
-@dataclass
-class State:
-    """What is known of a condition's training beside its models; a small file, replaced as a whole."""
-
-    asked: dict[str, Any]
-    versions: dict[str, int]
-    extractor: str
-    started_at: str
-    run_id: str | None = None
-    training_id: str | None = None
-    seconds: float = 0.0
-    finished: bool = False
 
 
 def root_of(settings: Settings) -> Path:
@@ -87,26 +71,29 @@ def train(settings: Settings, recipe: Recipe, method: str, condition: str, seed:
     if condition in NAMES or "@" in condition or not condition.strip():
         raise UsageError(f"condition {condition!r}: choose another name; no @, and none of {', '.join(NAMES)}")
     root = root_of(settings)
-    with _alone(root, condition):
+    with alone(root, condition):
         file = root / "conditions" / f"{condition}.json"
         asked = {"method": method, "recipe": recipe.model_dump(mode="json"), "seed": seed}
-        state = _begin(settings, file, asked)
+        state = begin(settings, file, asked)
         job = prepare(settings, recipe, method, seed, state.versions, state.extractor)
         wanted = Stage(root, method, [asked, job.data, state.extractor, _grader(settings, method)]).digest
         if state.finished and state.training_id == wanted:
             say(f"train {condition}: finished already and the logs teach nothing new since, nothing to do")
             return None
         if state.finished or (state.training_id not in (None, wanted)):
-            state = _fresh(settings, asked)
+            state = fresh(settings, asked)
         state.training_id = wanted
-        _save(file, state)
+        save(file, state)
         return _work(settings, job, state, file, condition, method)
 
 
-def _work(settings: Settings, job: Job, state: State, file: Path, condition: str, method: str) -> Training:
+def _work(settings: Settings, job: Job, state: State, file: Path, condition: str, method: str) -> Training | None:
+    if not is_main():
+        _stage(job, method)
+        return None
     run = Run(settings, condition, state.run_id)
     state.run_id = run.run_id
-    _save(file, state)
+    save(file, state)
     run.describe(*_description(job, state, condition, method))
     job = replace(job, tracker=run)
     clock = time.monotonic()
@@ -114,11 +101,11 @@ def _work(settings: Settings, job: Job, state: State, file: Path, condition: str
         stage = _stage(job, method)
     except BaseException:
         state.seconds += time.monotonic() - clock
-        _save(file, state)
+        save(file, state)
         run.failed()
         raise
     state.seconds += time.monotonic() - clock
-    _save(file, state)
+    save(file, state)
     facts = stage.facts
     if facts.get("hacking"):
         say(f"train {condition}: WARNING, {facts['hacking']}: look at its questions before you trust it")
@@ -148,7 +135,7 @@ def _work(settings: Settings, job: Job, state: State, file: Path, condition: str
     )
     leave(settings.warehouse, training)
     state.finished = True
-    _save(file, state)
+    save(file, state)
     say(f"train {condition}: {facts['steps']} steps, {state.seconds:.0f} s, registered as version {number} ({version})")
     return training
 
@@ -165,47 +152,6 @@ def _stage(job: Job, method: str) -> Stage:
 
 def _grader(settings: Settings, method: str) -> str | None:
     return grader_name(settings) if method == "dpo" or method in RL_METHODS else None
-
-
-def _begin(settings: Settings, file: Path, asked: dict[str, Any]) -> State:
-    """What was begun and not finished with the same arguments, or a new beginning on the tables as they are now."""
-    if file.is_file():
-        known = State(**json.loads(file.read_text(encoding="utf-8")))
-        if known.asked == asked and not known.finished:
-            say(f"train {file.stem}: goes on where it was left, on the tables of {known.started_at[:16]}")
-            return known
-        new = _fresh(settings, asked)
-        if known.asked == asked:
-            new.training_id, new.finished = known.training_id, True
-        return new
-    return _fresh(settings, asked)
-
-
-def _fresh(settings: Settings, asked: dict[str, Any]) -> State:
-    versions = data.newest_versions(settings.warehouse)
-    extractor = data.resolve_extractor(settings.warehouse, settings.judge.extractor, versions)
-    return State(asked, versions, extractor, dt.datetime.now(dt.UTC).isoformat())
-
-
-def _save(file: Path, state: State) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_suffix(".new")
-    new.write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
-    new.replace(file)
-
-
-@contextlib.contextmanager
-def _alone(root: Path, condition: str) -> Iterator[None]:
-    """Holds the condition against a second training of it; the lock ends with the process, however it ends."""
-    root.mkdir(parents=True, exist_ok=True)
-    with (root / f"{condition}.lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise L2AError(
-                f"condition {condition} is being trained by another process: wait for it, or stop it"
-            ) from None
-        yield
 
 
 def _description(
@@ -228,20 +174,20 @@ def _registration(
     job: Job, state: State, condition: str, method: str, stage: Stage, perplexity: float | None
 ) -> tuple[dict[str, str], str]:
     recipe, facts = job.recipe.model, stage.facts
-    adapter = (stage.model / models.ADAPTER).is_file()
+    adapter_base = models.base_of(stage.model)
     tags = {
-        "l2a.kind": "adapter" if adapter else "full",
+        "l2a.kind": "adapter" if adapter_base else "full",
         "l2a.method": method,
         "l2a.training_id": str(state.training_id),
         "l2a.max_length": str(recipe.max_length - job.recipe.rl.completion_tokens),
         "l2a.stop_rule": str(method not in WITHOUT_STOP_RULE).lower(),
-        **({"l2a.base": recipe.source} if adapter else {}),
+        **({"l2a.base": adapter_base} if adapter_base else {}),
     }
     told = {
         "method": method,
         "recipe": job.recipe.name,
         "starts from": recipe.source,
-        "parameters": "low-rank adapters" if adapter else "all",
+        "parameters": "low-rank adapters" if adapter_base else "all",
         "extractor": job.extractor,
         "grader": facts.get("grader") or "none",
         "usable train turns": len(job.train),

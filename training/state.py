@@ -1,0 +1,81 @@
+"""What is known of a condition's training beside its models: a small file, so that a killed training goes on as it was.
+
+It pins the table versions that the training first saw, and the MLflow run that it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import fcntl
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from l2a.errors import L2AError
+from l2a.progress import say
+from l2a.settings import Settings
+from training import data
+from training.ranks import is_main
+
+
+@dataclass
+class State:
+    """What is known of a condition's training beside its models; a small file, replaced as a whole."""
+
+    asked: dict[str, Any]
+    versions: dict[str, int]
+    extractor: str
+    started_at: str
+    run_id: str | None = None
+    training_id: str | None = None
+    seconds: float = 0.0
+    finished: bool = False
+
+
+def begin(settings: Settings, file: Path, asked: dict[str, Any]) -> State:
+    """What was begun and not finished with the same arguments, or a new beginning on the tables as they are now."""
+    if file.is_file():
+        known = State(**json.loads(file.read_text(encoding="utf-8")))
+        if known.asked == asked and not known.finished:
+            say(f"train {file.stem}: goes on where it was left, on the tables of {known.started_at[:16]}")
+            return known
+        new = fresh(settings, asked)
+        if known.asked == asked:
+            new.training_id, new.finished = known.training_id, True
+        return new
+    return fresh(settings, asked)
+
+
+def fresh(settings: Settings, asked: dict[str, Any]) -> State:
+    versions = data.newest_versions(settings.warehouse)
+    extractor = data.resolve_extractor(settings.warehouse, settings.judge.extractor, versions)
+    return State(asked, versions, extractor, dt.datetime.now(dt.UTC).isoformat())
+
+
+def save(file: Path, state: State) -> None:
+    if not is_main():
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
+    new.replace(file)
+
+
+@contextlib.contextmanager
+def alone(root: Path, condition: str) -> Iterator[None]:
+    """Holds the condition against a second training of it; the lock ends with the process, however it ends."""
+    root.mkdir(parents=True, exist_ok=True)
+    if not is_main():
+        yield
+        return
+    with (root / f"{condition}.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise L2AError(
+                f"condition {condition} is being trained by another process: wait for it, or stop it"
+            ) from None
+        yield
