@@ -6,8 +6,8 @@
 What is drawn for a rollout depends on the rollout alone: its random numbers come from a hash of (session, turn, sample,
 model version, seed), one for each token, and choose the token by the inverse of the cumulative distribution, which is
 exact sampling. So the same rollout has the same text whatever else is in its batch, and however often it is made.
-(Batches of other shapes round the last bits of a logit otherwise: a number that falls so near the edge between two
-tokens comes about once in a million.)
+(Batches of other shapes round the last bits of a logit otherwise. In float32, as on a CPU, a number that falls so near
+the edge between two tokens comes about once in a million; in half precision, as on a GPU, more often.)
 
 Sampling is plain: temperature only, no top-k, no penalties, whatever the model's generation_config.json would like.
 """
@@ -218,6 +218,7 @@ def load(folder: Path, base: Path | str | None, device: str) -> tuple[Any, Any]:
         tokenizer = AutoTokenizer.from_pretrained(folder)
         # Half precision is for GPUs: on a CPU it is slower, and rounds otherwise than the server that it stands in for.
         dtype = torch.float32 if device == "cpu" else "auto"
+        _no_bar()
         model: Any = AutoModelForCausalLM.from_pretrained(base or folder, dtype=dtype)
         if base is not None:
             from peft import PeftModel
@@ -231,6 +232,13 @@ def load(folder: Path, base: Path | str | None, device: str) -> tuple[Any, Any]:
     except (OSError, ValueError, RuntimeError) as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         raise EnvironmentProblem(f"The model in {folder} cannot be loaded: {said}") from error
+
+
+def _no_bar() -> None:
+    """Loading takes a moment; a progress bar of every Spark worker would only garble a log."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> torch.Tensor:

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from helpers import as_line, dialogue, dicts
 from registered import register, settings_of
 
+from l2a.cli import main
 from l2a.errors import UsageError
 from l2a.llm.chaos.plan import ChaosSettings
 from l2a.llm.chaos.running import chaos_endpoint
@@ -49,6 +51,7 @@ def turns(warehouse: Warehouse, tmp_path: Path) -> Callable[..., None]:
     return take
 
 
+@pytest.mark.slow
 def test_a_registered_model_is_rolled_out_once_and_again_when_it_was_trained_again(
     warehouse: Warehouse, turns: Callable[..., None], tiny: Path, tmp_path: Path
 ) -> None:
@@ -84,6 +87,7 @@ def test_a_registered_model_is_rolled_out_once_and_again_when_it_was_trained_aga
     assert [row["text"] for row in now] != [row["text"] for row in grown]
 
 
+@pytest.mark.slow
 def test_a_turn_that_has_no_prompt_fails_alone_with_its_reason(
     warehouse: Warehouse, turns: Callable[..., None], tiny: Path
 ) -> None:
@@ -116,6 +120,7 @@ def test_who_cannot_answer_is_told_before_anything_is_asked(
         rollout(warehouse, "lora", FEW, registry=registry)
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_serves_other_weights_does_not_answer_for_a_registered_condition(
     warehouse: Warehouse, turns: Callable[..., None], tiny: Path
 ) -> None:
@@ -137,3 +142,23 @@ def test_an_endpoint_that_serves_other_weights_does_not_answer_for_a_registered_
     assert {row["model_version"] for row in dicts(warehouse, ROLLOUTS)} == {version}
     new = [row["prompt_tokens"] for row in dicts(warehouse, LLM_CALLS) if row["request_id"] not in calls]
     assert 0 < max(new) < 1500, "the prompt was cut to what the model was trained on"
+
+
+@pytest.mark.slow
+def test_the_command_takes_several_conditions_and_one_that_fails_does_not_stop_the_others(
+    warehouse: Warehouse, turns: Callable[..., None], tiny: Path
+) -> None:
+    root = Path(warehouse.root)
+    turns(*TALKS)
+    register(root, "lost", tiny, max_length="9")
+    register(root, "sft", tiny)
+    words = ["rollout", "--warehouse", str(root), "--samples", "1"]
+    done = CliRunner().invoke(main, [*words, "--condition", "lost", "--condition", "sft", "--condition", "expert"])
+    assert done.exit_code == 1 and "8 of 8 rows failed" in done.output
+    found = dicts(warehouse, ROLLOUTS)
+    assert {(row["condition"], row["status"]) for row in found} == {
+        ("lost", "failed"), ("sft", "ok"), ("expert", "ok"),
+    }  # fmt: skip
+    served = ["--endpoint", "http://127.0.0.1:9/v1", "--model", "sft"]
+    done = CliRunner().invoke(main, [*words, *served, "--condition", "lost", "--condition", "sft"])
+    assert done.exit_code == 2 and "one policy, and cannot be lost and sft" in done.output
