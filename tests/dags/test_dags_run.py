@@ -72,7 +72,7 @@ def test_a_step_that_fails_says_what_is_left_what_to_run_and_where_the_log_is(
     run_dag: Callable[..., Ran], landed: Callable[..., None]
 ) -> None:
     landed()
-    ran = run_dag("nightly_logs", {"date": NIGHT}, TEST_FAILING="slice.py", AIRFLOW__CORE__DEFAULT_TASK_RETRIES="0")
+    ran = run_dag("nightly_logs", {"date": NIGHT}, TEST_FAILING="slice.py")
     assert ran.tasks["extract"] != "success"
     assert "to run it by hand: l2a slice --warehouse" in ran.said
     assert "dialogues are not sliced" in ran.said

@@ -75,7 +75,7 @@ def take(warehouse: Warehouse, landing: Path, night: str | None, llm: LLMSetting
 
 
 def paid(warehouse: Warehouse) -> int:
-    return sum(row["calls_paid"] for row in dicts(warehouse, RUNS))
+    return sum(row["calls_paid"] for row in warehouse.read_or_empty(RUNS).select("calls_paid").collect())
 
 
 def test_ten_nights_and_a_backfill_of_all_make_the_tables_of_one_pass(
