@@ -32,6 +32,8 @@ MOST_BYTES = 1 << 30
 """Files of a model that is asked in process; every worker process holds it once."""
 _AT_ONCE = 512
 """Contexts that are answered together; of these, batches of one length are made."""
+_TASKS_A_CORE = 4
+"""So that progress shows, and no core waits for long at the end."""
 _KEY = "session_id string, turn int, dialogue_version string"
 Files = tuple[tuple[str, bytes], ...]
 """Paths below a folder, and contents."""
@@ -110,7 +112,7 @@ def said(warehouse: Warehouse, policy: InProcess, turns: DataFrame) -> Iterator[
     spread = (
         turns.withColumn("context", F.slice("messages", F.lit(1), F.col("context_end")))
         .select("session_id", "turn", "dialogue_version", "context", "domain", "goal")
-        .repartition(context.defaultParallelism, "session_id")
+        .repartition(context.defaultParallelism * _TASKS_A_CORE, "session_id")
         .sortWithinPartitions("session_id", "turn")
     )
     try:
@@ -124,12 +126,14 @@ def _read(folder: Path) -> Files:
     return tuple((path.name, path.read_bytes()) for path in deciding_files(folder))
 
 
-_in_this_worker: dict[str, ModelPolicy] = {}
+_in_this_worker: dict[tuple[object, ...], ModelPolicy] = {}
 
 
 def _loaded(shipped: Any, policy: InProcess) -> ModelPolicy:
     """The model, loaded once a worker process; one at a time."""
-    if policy.model_version not in _in_this_worker:
+    # The same weights may be registered twice, to be asked in two ways.
+    key = (policy.model_version, policy.version.max_length, policy.version.stop_rule, policy.base)
+    if key not in _in_this_worker:
         import torch
 
         from l2a.policy_model import ModelPolicy
@@ -141,14 +145,14 @@ def _loaded(shipped: Any, policy: InProcess) -> ModelPolicy:
                 (Path(root) / part).mkdir()
                 for name, content in files:
                     (Path(root) / part / name).write_bytes(content)
-            _in_this_worker[policy.model_version] = ModelPolicy(
+            _in_this_worker[key] = ModelPolicy(
                 Path(root) / "model",
                 model_version=policy.model_version,
                 max_length=policy.version.max_length,
                 stop_rule=policy.version.stop_rule,
                 base=Path(root) / "base" if policy.base is not None else None,
             )
-    return _in_this_worker[policy.model_version]
+    return _in_this_worker[key]
 
 
 def _answered(model: ModelPolicy, policy: InProcess, rows: list[dict[str, Any]]) -> pa.RecordBatch:
