@@ -62,7 +62,7 @@ def landing(tmp_path: Path) -> Path:
 
 def asked(chaos: RunningChaos) -> LLMSettings:
     return LLMSettings(
-        endpoints=(chaos.url,), model="judge", model_version="1", backoff_seconds=0.05, backoff_max_seconds=0.2,
+        endpoints=(chaos.url,), model="chaos", model_version="1", backoff_seconds=0.05, backoff_max_seconds=0.2,
         endpoint_wait_seconds=2, probe_seconds=0.1, probe_max_seconds=0.5, max_attempts=4,
     )  # fmt: skip
 
