@@ -100,6 +100,29 @@ class JudgeSettings(Section):
     extraction_max_tokens: int = Field(default=1024, ge=1, description="LLM extractor: longest answer (tokens).")
 
 
+class ObjectiveSettings(Section):
+    """What of the extracted information is worth asking: generic attributes are asked of everyone."""
+
+    drop_generic: bool = Field(
+        default=True, description="Leave generic attributes out of the information; false: only list them."
+    )
+    generic_share: float = Field(
+        default=0.95, gt=0, le=1, description="Generic: supplied in at least this share of a domain's train dialogues,"
+    )
+    generic_context_effect: float = Field(
+        default=0.05,
+        ge=0,
+        le=0.5,
+        description="and the chance that it is still to be supplied changes by no more than this with what came last,",
+    )
+    generic_min_dialogues: int = Field(
+        default=50, ge=1, description="in a domain with at least so many train dialogues."
+    )
+    generic_file: str | None = Field(
+        default=None, description="TOML file in which a person decides: domain, attribute = true or false."
+    )
+
+
 class EvaluateSettings(Section):
     """Metrics."""
 
@@ -230,6 +253,7 @@ class Settings(BaseSettings):
     spark: SparkSettings = SparkSettings()
     ingest: IngestSettings = IngestSettings()
     judge: JudgeSettings = JudgeSettings()
+    objectives: ObjectiveSettings = ObjectiveSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     llm: LLMSettings = LLMSettings.model_validate({})
     train: TrainSettings = TrainSettings()

@@ -16,10 +16,11 @@ from pyspark.storagelevel import StorageLevel
 
 from l2a.errors import UsageError
 from l2a.hindsight import objective
+from l2a.hindsight.decide import read_overrules
 from l2a.llm.settings import LLMSettings
 from l2a.options import Command, common
 from l2a.progress import say
-from l2a.settings import JudgeSettings
+from l2a.settings import JudgeSettings, ObjectiveSettings
 from l2a.tables.contracts import DIALOGUES, OBJECTIVES, TURNS
 from l2a.tables.warehouse import Warehouse, sql_text
 from spark_jobs.calls import Paid, retryable
@@ -27,6 +28,7 @@ from spark_jobs.command import all_again as all_again_option
 from spark_jobs.command import llm_given, llm_options, start
 from spark_jobs.command import max_failed_share as max_failed_share_option
 from spark_jobs.fit_judge import fit_judge
+from spark_jobs.generic import keep_out_generic
 from spark_jobs.judging import extract_facts, newest_judge, resolve
 from spark_jobs.llm_judging import LLMJudge, extracted, llm_judge
 from spark_jobs.runs import Counts, Since, digest, run_step
@@ -36,6 +38,7 @@ def extract(
     warehouse: Warehouse,
     settings: JudgeSettings,
     llm: LLMSettings | None = None,
+    objectives: ObjectiveSettings | None = None,
     *,
     max_failed_share: float = 1.0,
     all_again: bool = False,
@@ -43,10 +46,13 @@ def extract(
     """Reads the objectives of new turns; None: there were none. Fits the embedded judge first where none is fitted.
 
     llm: who is asked by the extractor `llm`. Rows of which the call failed are taken again by the next run.
+    objectives: what is left out as generic. A change of it takes everything again, without a new call.
     Raises JobStopped when the endpoints end the job; what they answered is kept.
     """
     warehouse.read(TURNS)
     llm = llm or LLMSettings.model_validate({})
+    objectives = objectives or ObjectiveSettings()
+    overrules = read_overrules(objectives.generic_file)
     judge = llm_judge(settings, llm) if settings.extractor == "llm" else None
     if settings.extractor.startswith("llm:"):
         raise UsageError("--extractor: an LLM extractor is `llm` with --model, --model-version and [judge] settings")
@@ -64,8 +70,8 @@ def extract(
         usable = turns.where("dropped_reason IS NULL")
         dialogues = warehouse.read(DIALOGUES).join(usable.select("session_id").distinct(), "session_id", "left_semi")
         with _facts(warehouse, extractor, judge, usable, dialogues) as (facts, paid):
-            rows = _objectives(usable, dialogues, facts, extractor).persist(StorageLevel.DISK_ONLY)
-            warehouse.replace(OBJECTIVES, rows, scope=scope, within=mine)
+            read = _objectives(usable, dialogues, facts, extractor)
+            rows = keep_out_generic(warehouse, extractor, read, scope, objectives, overrules)
             seen = rows.agg(
                 F.count("*").alias("turns"),
                 F.count("dropped_reason").alias("dropped"),
@@ -90,7 +96,12 @@ def extract(
         (TURNS,),
         work,
         subject=extractor,
-        settings=digest(settings.extraction_max_tokens) if judge else "",
+        settings=digest(
+            settings.extraction_max_tokens if judge else None,
+            objectives.model_dump(exclude={"generic_file"}),
+            sorted((*place, generic) for place, generic in overrules.items()),
+        ),
+        replaces=True,
         failed_before=(lambda since: retryable(warehouse, OBJECTIVES, mine, llm.max_runs, since)) if judge else None,
         max_failed_share=max_failed_share,
         all_again=all_again,
@@ -117,29 +128,29 @@ NO_CALL = {"facts_dropped": "int", "request_id": "string"}
 
 
 def _objectives(usable: DataFrame, dialogues: DataFrame, facts: DataFrame, extractor: str) -> DataFrame:
-    """Rows of `objectives`. A turn without facts of its own (a final one needs none) gets none."""
+    """Rows of `objectives` before anything is left out, with is_final. A turn without facts of its own (a final one
+    needs none) gets none."""
     # Turns and dialogues of one version belong together; a dialogue that changed in between waits for its slicing.
     there = usable.join(dialogues.select("session_id", "dialogue_version"), ["session_id", "dialogue_version"])
-    key = [name for name in ("session_id", "turn", "dialogue_version") if name in facts.columns]
+    key: list[str] = [name for name in ("session_id", "turn", "dialogue_version") if name in facts.columns]
     joined = there.join(facts, key, "left")
     facts_or_none = F.coalesce("facts", F.array().cast(objective.FACTS))
-    new = objective.information(facts_or_none, F.col("context_end"), F.col("is_final"))
+    new = objective.supplied(facts_or_none, F.col("context_end"), F.col("is_final"))
     # A final turn has nothing left to supply, whoever could not be asked. Any other must have been answered.
     joined = joined.withColumn(
         "error", F.when(F.col("facts").isNull(), F.coalesce("error", F.lit("extractor: it gave no answer")))
     )
     failed = F.col("error").isNotNull() & ~F.col("is_final")
-    return joined.withColumn("information", F.when(~failed, new)).select(
+    return joined.select(
         "session_id",
         "turn",
         "dialogue_version",
+        "is_final",
         F.lit(extractor).alias("extractor"),
-        "information",
-        F.when(~failed, objective.decision(F.col("information"), F.col("is_final"))).alias("decision"),
-        F.when(~failed, objective.dropped_reason(F.col("information"), F.col("is_final"))).alias("dropped_reason"),
         F.when(failed, "failed").otherwise("ok").alias("status"),
         F.when(failed, F.col("error")).alias("error"),
         F.when(~F.col("is_final"), F.col("request_id")).alias("request_id"),
+        F.when(~failed, new).alias("supplied"),
     )
 
 
@@ -163,7 +174,14 @@ def command(
     settings, tables = start(
         config, warehouse, max_failed_share=max_failed_share, judge={"extractor": extractor}, llm=llm_given(**llm)
     )
-    extract(tables, settings.judge, settings.llm, max_failed_share=settings.max_failed_share, all_again=all_again)
+    extract(
+        tables,
+        settings.judge,
+        settings.llm,
+        settings.objectives,
+        max_failed_share=settings.max_failed_share,
+        all_again=all_again,
+    )
 
 
 if __name__ == "__main__":

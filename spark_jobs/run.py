@@ -66,7 +66,7 @@ def command(
         say(str(error))
         too_many = error
     slice_dialogues(tables, null_outcome_is_success=settings.ingest.null_outcome_is_success)
-    extract(tables, settings.judge, settings.llm, max_failed_share=allowed)
+    extract(tables, settings.judge, settings.llm, settings.objectives, max_failed_share=allowed)
     for condition in policy.BUILT_IN:
         rollout(tables, condition, settings.evaluate, max_failed_share=allowed)
     grade(tables, settings.judge, settings.llm, max_failed_share=allowed)

@@ -1,8 +1,8 @@
 -- Grain: one row per extractor version, split and reason, 'usable' among the reasons.
 -- Answers: which turns leave training and evaluation, and why? For each extractor, turns add up to all turns.
--- A turn's own reason (such as outcome) comes before the extractor's (such as nothing_gained). 'extraction_failed': the
--- extractor had no answer; 'not_extracted': no objective for the turn's dialogue version yet. extractor is null only
--- where none has run at all. share is among the turns of the extractor and split.
+-- A turn's own reason (such as outcome) comes before the extractor's (nothing_gained; generic_only: view generic_facts).
+-- 'extraction_failed': the extractor had no answer; 'not_extracted': no objective for the turn's dialogue version yet.
+-- extractor is null only where none has run at all. share is among the turns of the extractor and split.
 SELECT
   extractor,
   split,

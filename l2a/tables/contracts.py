@@ -125,18 +125,55 @@ OBJECTIVES = Contract(
         STATUS,
         ERROR,
         REQUEST,
+        Column("supplied", "array<string>", "information and what was left out of it as generic, in one order", True),
     ),
     invariants=(
         KNOWN_DECISION,
-        *value_or_error("information", "decision"),
+        *value_or_error("information", "decision", "supplied"),
         Invariant(
             "stop_when_empty",
             "decision = 'CONTINUE' OR size(information) = 0 OR dropped_reason IS NOT NULL",
             "a usable turn says STOP only where nothing is left to learn",
         ),
         Invariant("continue_has_aim", "decision = 'STOP' OR size(information) > 0", "CONTINUE has something to ask"),
+        Invariant(
+            "information_is_supplied",
+            "size(array_except(information, supplied)) = 0",
+            "what is worth asking for is supplied later",
+        ),
+        Invariant(
+            "generic_only_lost_all",
+            "dropped_reason <> 'generic_only' OR (size(information) = 0 AND size(supplied) > 0)",
+            "generic_only: something was supplied, and all of it is generic",
+        ),
     ),
     tracks_changes=True,
+)
+
+GENERIC_ATTRIBUTES = Contract(
+    name="generic_attributes",
+    grain="One row per attribute that most train dialogues of a domain supply, under one extractor version.",
+    key=("extractor", "domain", "attribute"),
+    columns=(
+        EXTRACTOR,
+        Column("domain", "string", "of the dialogues; `unknown`: the log does not say"),
+        Column("attribute", "string", 'the part of "attribute: value" before the colon, in lower case'),
+        Column("dialogues", "bigint", "train dialogues of the domain with an objective"),
+        Column("turns", "bigint", "their turns at which something was still to be supplied"),
+        Column("asked_share", "double", "of the dialogues, those in which it is supplied after the opening"),
+        Column("hit_share", "double", "of the turns, those at which it is still to be supplied: a blind hit"),
+        Column("context_effect", "double", "mean change of hit_share with the attribute supplied last, 0 to .5"),
+        Column("generic", "boolean", "asked of everyone, whatever was said before: left out of the information"),
+        Column("decided_by", "string", "data: by these figures; file: by a person"),
+    ),
+    invariants=(
+        one_of("decided_by", "data", "file"),
+        Invariant(
+            "shares_are_shares",
+            "asked_share BETWEEN 0 AND 1 AND hit_share BETWEEN 0 AND 1 AND context_effect BETWEEN 0 AND 0.5",
+            "shares lie in [0, 1], the effect in [0, .5]",
+        ),
+    ),
 )
 
 ROLLOUTS = Contract(
@@ -460,8 +497,8 @@ TRAININGS = Contract(
 )
 
 ALL: tuple[Contract, ...] = (
-    SOURCES, QUARANTINE, DIALOGUES, TURNS, JUDGES, LLM_CALLS, OBJECTIVES, ROLLOUTS, GRADES, METRICS, METRIC_SLICES,
-    METRIC_CUBE, COMPARISONS, TRAININGS, RUNS,
+    SOURCES, QUARANTINE, DIALOGUES, TURNS, JUDGES, LLM_CALLS, OBJECTIVES, GENERIC_ATTRIBUTES, ROLLOUTS, GRADES, METRICS,
+    METRIC_SLICES, METRIC_CUBE, COMPARISONS, TRAININGS, RUNS,
 )  # fmt: skip
 
 BY_NAME = {contract.name: contract for contract in ALL}

@@ -49,8 +49,16 @@ def _objective(session: str, turn: int, facts: list[str] | None, **more: Any) ->
     decision = None if facts is None else "CONTINUE" if facts else "STOP"
     return {
         "session_id": session, "turn": turn, "dialogue_version": "v1", "extractor": "x-1", "information": facts,
+        "supplied": facts,
         "decision": decision, "dropped_reason": None, "status": "failed" if facts is None else "ok",
         "error": "no answer" if facts is None else None, **more,
+    }  # fmt: skip
+
+
+def _listed(domain: str, attribute: str, generic: bool, by: str) -> dict[str, Any]:
+    return {
+        "extractor": "x-1", "domain": domain, "attribute": attribute, "dialogues": 60, "turns": 100,
+        "asked_share": 0.97, "hit_share": 0.9, "context_effect": 0.01, "generic": generic, "decided_by": by,
     }  # fmt: skip
 
 
@@ -174,10 +182,15 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     ],
     "turns": [*_turns("bank-1", "eval"), *_turns("bank-2", "train", "outcome"), *_turns("wenzhen-1", "eval")],
     "objectives": [
-        _objective("bank-1", 1, ["place: the market", "amount: 5, or 6"]),
+        _objective("bank-1", 1, ["place: the market", "amount: 5, or 6"],
+                   supplied=["place: the market", "amount: 5, or 6", "Consent: yes: all"]),
         _objective("bank-1", 2, []),
         _objective("wenzhen-1", 1, [], dropped_reason="nothing_gained"),
         _objective("wenzhen-1", 2, None, request_id="c-3"),
+    ],
+    "generic_attributes": [
+        _listed("bank", "place", False, "data"), _listed("bank", "consent", True, "file"),
+        _listed("问诊", "过敏史", True, "data"),
     ],
     "rollouts": [
         _rollout("expert", "bank-1", 1, 0, "Where was it?"),

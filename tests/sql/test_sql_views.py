@@ -69,6 +69,13 @@ def test_drop_reasons_add_up_to_all_turns(in_duckdb: Answer) -> None:
     ]
 
 
+def test_generic_facts_tell_what_leaving_them_out_costs(in_duckdb: Answer) -> None:
+    _, rows = in_duckdb(
+        "SELECT attribute, generic, turns_with, turns_without, turns_lost FROM generic_facts ORDER BY 1"
+    )
+    assert rows == [("consent", True, 1, 1, 0), ("place", False, 1, 0, 0), ("过敏史", True, 0, 0, 0)]
+
+
 def test_the_funnel_narrows(in_duckdb: Answer) -> None:
     columns, rows = in_duckdb("SELECT * FROM dialogue_funnel ORDER BY domain NULLS LAST")
     bank = dict(zip(columns, rows[0], strict=True))
