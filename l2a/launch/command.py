@@ -65,10 +65,11 @@ def logs(name: str, lines: int, config: str | None, warehouse: str | None) -> No
 
 @command.command(cls=Command)
 @NAME
+@click.option("--gone", is_flag=True, help="Its machine is gone for good: count it as cancelled, ask nobody.")
 @common
-def cancel(name: str, config: str | None, warehouse: str | None) -> None:
+def cancel(name: str, gone: bool, config: str | None, warehouse: str | None) -> None:
     """End a job with all its processes; it is not started again."""
-    _show(_jobs(config, warehouse).cancel(name))
+    _show(_jobs(config, warehouse).cancel(name, gone=gone))
 
 
 @command.command(cls=Command)

@@ -74,7 +74,7 @@ class CommandRunner:
         if not self._settings.find:
             return (
                 "it was being submitted when its submitter was killed, and [launcher] find is not set: look whether it "
-                f"runs, then `l2a job cancel {job.name}` and submit again"
+                f"runs and end it there, then `l2a job cancel {job.name} --gone` and submit again"
             )
         done = self._run(self._settings.find, folder, job, None)
         if done.returncode != 0:

@@ -71,9 +71,9 @@ class Launcher:
             if job.command != tuple(command):
                 if not status.state.over:
                     raise JobRefused(f"the job {name} runs with another command: {' '.join(job.command)}")
-                job = dataclasses.replace(job, command=tuple(command), forgiven=job.starts, cancelled=False)
+                job = dataclasses.replace(job, command=tuple(command), forgiven=job.starts)
             elif again and status.state.over:
-                job = dataclasses.replace(job, forgiven=job.starts, cancelled=False)
+                job = dataclasses.replace(job, forgiven=job.starts)
             if job.starts > job.forgiven and not self._may_start_again(job, status.state):
                 return status
             return self._start(dataclasses.replace(job, group=group, kind=self._runner.kind))
@@ -92,15 +92,20 @@ class Launcher:
         """Raises `JobError` where there is no such job."""
         return self._status(self._job(name))
 
-    def cancel(self, name: str) -> Status:
-        """Ends the job if it runs; it is not started again unless somebody says so. Raises `JobError`."""
+    def cancel(self, name: str, *, gone: bool = False) -> Status:
+        """Ends the job if it runs; it is not started again unless somebody says so.
+
+        gone: its machine is gone for good: nobody is asked to end it, and it counts as cancelled.
+        Raises `JobError` where there is no such job, or it does not end.
+        """
         with self._changing():
             job = self._job(name)
             if (status := self._status(job)).state.over:
                 return status
             # First the word that it is over, so that nobody starts it again should this process be killed now.
-            write_job(self.folder / name, dataclasses.replace(job, cancelled=True))
-            self._runner.stop(self.folder / name, job)
+            write_job(self.folder / name, dataclasses.replace(job, cancelled=True, gone=gone))
+            if not gone:
+                self._runner.stop(self.folder / name, job)
             return self._status(self._job(name))
 
     def interrupt(self, name: str) -> Status:
@@ -127,10 +132,6 @@ class Launcher:
                 raise JobError(f"the job {name} is {status.state}: {status.says}")
             shutil.rmtree(self.folder / name)
 
-    def job(self, name: str) -> Job:
-        """The job's record. Raises `JobError` where there is no such job."""
-        return self._job(name)
-
     def _start(self, job: Job) -> Status:
         for other in self.names() if job.group else ():
             known = self._known(other)
@@ -142,7 +143,7 @@ class Launcher:
                         f"time. Wait for it, or end it with `l2a job cancel {other}`."
                     )
         folder = self.folder / job.name
-        job = job.starting()
+        job = dataclasses.replace(job, cancelled=False, gone=False).starting()
         write_job(folder, job)
         job = job.started(self._runner.start(folder, job))
         write_job(folder, job)
@@ -154,6 +155,8 @@ class Launcher:
     def _status(self, job: Job) -> Status:
         if job.starts == job.forgiven:
             return Status(State.DIED, "it was not started yet", job.starts)
+        if job.gone:
+            return Status(State.CANCELLED, "cancelled, since its machine is gone for good", job.starts)
         if job.kind != self._runner.kind:
             return Status(State.UNKNOWN, f"it was started by the launcher `{job.kind}`, which is not set", job.starts)
         state, says = self._runner.state(self.folder / job.name, job)

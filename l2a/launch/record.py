@@ -61,6 +61,8 @@ class Job:
     ids: tuple[str | None, ...] = ()
     """What the one who runs it calls each start; null: it was being started when its starter was killed."""
     cancelled: bool = False
+    gone: bool = False
+    """Somebody said that its machine is gone for good, so nobody is asked about it any more."""
 
     def started(self, external_id: str | None) -> Job:
         """With the id of its last start."""

@@ -143,6 +143,19 @@ def test_cancelled_means_cancelled(jobs: Launcher, there: Path) -> None:
     assert jobs.revive("j").starts == 1
 
 
+def test_a_job_whose_machine_is_gone_for_good_can_be_given_up_and_started_again(jobs: Launcher, there: Path) -> None:
+    jobs.submit("j", COMMAND)
+    (there / "down").touch()
+    with pytest.raises(JobError, match="was not stopped"):
+        jobs.cancel("j")
+    assert jobs.status("j").state is State.UNKNOWN
+    assert jobs.cancel("j", gone=True).state is State.CANCELLED
+    (there / "down").unlink()
+    assert jobs.submit("j", COMMAND).state is State.CANCELLED
+    assert jobs.submit("j", COMMAND, again=True).state is State.RUNNING
+    assert jobs.status("j").starts == 2
+
+
 @pytest.mark.parametrize("wrong", ["ssh {host} {command}", "ssh 'gpu {command}", "ssh {0}"])
 def test_a_template_that_cannot_be_filled_is_refused_before_anything_runs(there: Path, wrong: str) -> None:
     with pytest.raises(UsageError, match="placeholders are"):

@@ -135,7 +135,7 @@ def test_only_what_is_old_and_over_is_cleaned_away(tmp_path: Path) -> None:
         if made:
             (stages / name / "model").mkdir()
     job = {"name": "j", "command": ["true"], "kind": "local", "group": None, "starts": 1, "forgiven": 0, "ids": ["1"],
-           "cancelled": True}  # fmt: skip
+           "cancelled": True, "gone": False}  # fmt: skip
     write_json(tmp_path / "_training" / "jobs" / "j" / "job.json", job)
     settings = load(None, {"warehouse": str(tmp_path)})
     assert clean_trainings(settings) == []
