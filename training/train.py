@@ -34,6 +34,10 @@ NAMES = ("expert", "random", "champion")
 """Conditions that no training may be called."""
 
 
+NOT_TRAINED_BY = {"name", "about", "grid"}
+"""Fields of a recipe that no model depends on."""
+
+
 def root_of(settings: Settings) -> Path:
     """Where checkpoints and models are kept. Raises `UsageError` for a remote warehouse without the setting."""
     if settings.train.folder:
@@ -73,7 +77,7 @@ def train(settings: Settings, recipe: Recipe, method: str, condition: str, seed:
     root = root_of(settings)
     with alone(root, condition):
         file = root / "conditions" / f"{condition}.json"
-        asked = {"method": method, "recipe": recipe.model_dump(mode="json"), "seed": seed}
+        asked = {"method": method, "recipe": recipe.model_dump(mode="json", exclude=NOT_TRAINED_BY), "seed": seed}
         state = begin(settings, file, asked)
         job = prepare(settings, recipe, method, seed, state.versions, state.extractor)
         wanted = Stage(root, method, [asked, job.data, state.extractor, _grader(settings, method)]).digest
