@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from delta_rows import table
+from whole_tables import table
 
 from l2a.cli import main
 from l2a.launch.record import write_json

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from delta_rows import table
+from whole_tables import table
 
 from l2a.cli import main
 from l2a.nightly.retraining import Decision, condition_name, decide
