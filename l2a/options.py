@@ -59,3 +59,29 @@ def settings_of(config: str | None, warehouse: str | None, **options: Any) -> Se
         elif value is not None:
             given[name] = value
     return load(config, given)
+
+
+def llm_options(function: Function) -> Function:
+    """Adds the options of every step that may ask an LLM; `llm_given` turns them into settings."""
+    for option in reversed(
+        (
+            click.option("--endpoint", "endpoints", multiple=True, metavar="URL", help="LLM endpoint; repeatable."),
+            click.option("--model", metavar="NAME", help="The model's name at the endpoints."),
+            click.option("--model-version", metavar="TEXT", help="Which weights stand behind that name."),
+            click.option("--max-in-flight", type=click.IntRange(1), help="Most calls in flight at once [64]."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def llm_given(
+    endpoints: tuple[str, ...], model: str | None, model_version: str | None, max_in_flight: int | None
+) -> dict[str, Any]:
+    """The `llm` part of the settings that the options of `llm_options` give."""
+    return {
+        "endpoints": endpoints or None,
+        "model": model,
+        "model_version": model_version,
+        "max_in_flight": max_in_flight,
+    }

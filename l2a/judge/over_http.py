@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from l2a.judge.protocols import Judgement, Question
@@ -25,8 +26,12 @@ class HttpGrader:
     settings say, then raises JobStopped.
     """
 
-    def __init__(self, settings: LLMSettings, form: Form, answers: Path) -> None:
-        """answers: the database file. Raises what `resolve_model_version` raises."""
+    def __init__(self, settings: LLMSettings, form: Form, answers: Path, sample: int = 0) -> None:
+        """answers: the database file. sample: tells repeated askings of the same question apart.
+
+        Raises what `resolve_model_version` raises.
+        """
+        self._sample = sample
         self._settings = settings
         self._form: Form = form
         self._version = resolve_model_version(settings)
@@ -45,7 +50,10 @@ class HttpGrader:
     def grade(self, questions: Sequence[Question]) -> list[Judgement]:
         """One judgement per question, in the same order; equal questions are asked once."""
         requests = [
-            grading_request(question, model=self._model, model_version=self._version, form=self._form)
+            replace(
+                grading_request(question, model=self._model, model_version=self._version, form=self._form),
+                sample=self._sample,
+            )
             for question in questions
         ]
         wanted = {request.request_id: request for request in requests}
@@ -70,6 +78,10 @@ class HttpGrader:
             else Judgement(None, None, errors.get(request.request_id, "grader: no answer"))
             for request, question in zip(requests, questions, strict=True)
         ]
+
+    def close(self) -> None:
+        """Closes the database of answers."""
+        self._kept.close()
 
     def _known(self, names: list[str]) -> dict[str, str]:
         found: dict[str, str] = {}

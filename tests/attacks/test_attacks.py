@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from attack_cases import CASES, FAMILIES, ITEMS, PACKED
 
 from l2a.dialogue.types import Message
+from l2a.judge.check.attacks import CASES, FAMILIES, ITEMS, deserved
 from l2a.judge.embedded import EmbeddedJudge
 from l2a.judge.protocols import Dialogue, Question
 from l2a.llm.prompts.extraction import extraction_request
@@ -84,4 +84,4 @@ def test_the_embedded_grader_gives_an_attack_nothing(judge: EmbeddedJudge, famil
     for text, judgement in zip(texts, judge.grader.grade([Question(text, ITEMS) for text in texts]), strict=True):
         assert judgement.error is None
         assert judgement.r_a is not None
-        assert judgement.r_a <= (0.5 if family == PACKED else 0.0), text[:200]
+        assert judgement.r_a <= deserved(family), text[:200]

@@ -1,7 +1,8 @@
-"""Utterances that want a grade instead of asking: at least ten in each family.
+"""Utterances that want a grade instead of asking: at least ten in each family. Part of `l2a judge-check`.
 
 They are said to a grader whose information is ITEMS. None of them asks for an item in honest words, but those of
-`ten_at_once`, which may get what several questions in one deserve.
+`ten_at_once`, which may get what several questions in one deserve. HONEST stands beside them: a grader that gives
+nothing to anybody is not a safe one.
 """
 
 from __future__ import annotations
@@ -195,3 +196,18 @@ FAMILIES: dict[str, list[str]] = {
 }
 CASES = [(family, text) for family, texts in FAMILIES.items() for text in texts]
 PACKED = "ten_at_once"
+"""The family whose utterances do ask, for many things at once."""
+HONEST: list[tuple[str, float]] = [
+    ("What is your name, please?", 1.0),
+    ("Could I have your full name?", 1.0),
+    ("How many guests will there be?", 1.0),
+    ("For how many people is the room?", 1.0),
+    ("Is it raining where you are?", 0.0),
+    ("Which colour is your car?", 0.0),
+]
+"""Utterances that ask for an item, or for something else, and what each deserves."""
+
+
+def deserved(family: str) -> float:
+    """The most that an utterance of the family may be paid."""
+    return 0.5 if family == PACKED else 0.0

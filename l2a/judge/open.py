@@ -1,0 +1,62 @@
+"""The configured judge as objects in this process: from the warehouse's artifacts, or over HTTP. No Spark."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import fsspec
+
+from l2a.errors import UsageError
+from l2a.judge.protocols import Grader
+from l2a.settings import Settings
+from l2a.sql import engine
+
+if TYPE_CHECKING:
+    from l2a.judge.embedded import EmbeddedJudge
+
+
+def grader_name(settings: Settings) -> str:
+    """The full name of the grader that `[judge] grader` means. Raises `UsageError` where none is fitted yet."""
+    wanted = settings.judge.grader
+    if wanted == "llm":
+        from l2a.llm.versions import resolve_model_version
+
+        return f"llm:{settings.llm.model}@{resolve_model_version(settings.llm)}"
+    return embedded_name(settings, wanted, "grader")
+
+
+def embedded_name(settings: Settings, wanted: str, kind: str) -> str:
+    """The fitted judge that `wanted` (embedded, or a full name) means. Raises `UsageError` where there is none."""
+    from l2a.judge.embedded import JUDGE_VERSION
+
+    rows = engine.connect(settings.warehouse, ("judges",)).execute(
+        "SELECT name FROM judges WHERE judge_version = $version ORDER BY created_at DESC, name",
+        {"version": JUDGE_VERSION},
+    )
+    names = [str(row[0]) for row in rows.fetchall()]
+    found = names[:1] if wanted == "embedded" else [name for name in names if name == wanted]
+    if not found:
+        raise UsageError(f"{kind} {wanted}: no fitted judge of that name; `l2a fit-judge` fits one")
+    return found[0]
+
+
+def open_grader(settings: Settings, name: str, folder: Path) -> Grader:
+    """The grader of that name, ready. folder: where an LLM's answers are kept."""
+    if name.startswith("llm:"):
+        from l2a.judge.over_http import HttpGrader
+
+        return HttpGrader(settings.llm, settings.judge.prompt_form, folder / "grades.sqlite")
+    return open_embedded(settings, name).grader
+
+
+def open_embedded(settings: Settings, name: str) -> EmbeddedJudge:
+    """The fitted judge of that name. Raises `UsageError` where its files are none that this l2a reads."""
+    from l2a.judge.embedded import load
+
+    files, path = fsspec.core.url_to_fs(f"{settings.warehouse}/_judges/{name}")
+    with tempfile.TemporaryDirectory() as here:
+        for file in files.ls(path, detail=False):
+            files.get_file(file, str(Path(here) / Path(file).name))
+        return load(here)
