@@ -10,12 +10,15 @@ SELECT
 FROM reconciliation
 WHERE difference <> 0
 UNION ALL
-SELECT 'dialogues without exactly one final turn', 'broken', count(*), 'l2a slice --all'
+SELECT 'dialogues without exactly one final turn, or without turns from 1 on', 'broken', count(*), 'l2a slice --all'
 FROM (
   SELECT session_id
   FROM turns
   GROUP BY session_id
-  HAVING count(CASE WHEN is_final THEN 1 END) <> 1 OR count(DISTINCT dialogue_version) <> 1 OR max(turn) <> count(*)
+  HAVING count(CASE WHEN is_final THEN 1 END) <> 1
+    OR count(DISTINCT dialogue_version) <> 1
+    OR min(turn) <> 1
+    OR max(turn) <> count(*)
 ) wrong
 UNION ALL
 SELECT 'turns of a dialogue that is not there', 'broken', count(*), 'l2a slice --all'

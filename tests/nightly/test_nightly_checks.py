@@ -98,8 +98,10 @@ def test_missing_and_failed_objectives_are_told_apart(warehouse: Path) -> None:
 def test_what_must_never_be_is_red_for_every_night(warehouse: Path) -> None:
     table(warehouse, "turns", turn("s-1", 1, False), turn("s-1", 2, True), turn("s-1", 2, True), turn("gone", 1, True))
     assert failed(warehouse) == [
-        "dialogues without exactly one final turn", "turns of a dialogue that is not there", "keys are unique"
-    ]  # fmt: skip
+        "dialogues without exactly one final turn, or without turns from 1 on",
+        "turns of a dialogue that is not there",
+        "keys are unique",
+    ]
 
 
 def test_the_command_ends_with_1_and_says_what_helps(warehouse: Path) -> None:

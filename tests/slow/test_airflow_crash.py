@@ -52,7 +52,8 @@ def environment(folder: Path) -> dict[str, str]:
     )
     for program in programs.iterdir():
         program.chmod(0o755)
-    l2a, there = f"{sys.executable} -m l2a.cli job", f"--warehouse {folder}/elsewhere"
+    # As over ssh: the other side keeps the job by a launcher of its own.
+    l2a, there = f"env L2A_LAUNCHER__KIND=local {sys.executable} -m l2a.cli job", f"--warehouse {folder}/elsewhere"
     return {
         "PATH": os.pathsep.join((str(programs), str(Path(sys.executable).parent), os.environ["PATH"])),
         "L2A_WAREHOUSE": str(folder / "warehouse"),
