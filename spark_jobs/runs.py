@@ -228,20 +228,24 @@ class _Last:
     failed: bool
 
 
-def _last(warehouse: Warehouse, step: str, subject: str, settings: str, any_settings: bool) -> _Last | None:
-    """The last finished run of this step with these settings; any_settings: the last run at all, if it was one."""
+def _last(warehouse: Warehouse, step: str, subject: str, settings: str, replaces: bool) -> _Last | None:
+    """The last run of this step with these settings that finished well. replaces: none, where another's came after it.
+
+    A run with the same settings that broke, or left too many failures, wrote nothing that is not taken again: what it
+    took has changed since the one before it, too.
+    """
     if not warehouse.exists(RUNS):
         return None
     same = F.coalesce(F.try_element_at("versions", F.lit("settings")), F.lit("")) == settings
+    runs = warehouse.read(RUNS).where((F.col("step") == step) & F.col("subject").eqNullSafe(subject or None))
+    well = same & (F.col("status") == "ok")
     row = (
-        warehouse.read(RUNS)
-        .where((F.col("step") == step) & F.col("subject").eqNullSafe(subject or None))
-        .where(F.lit(True) if any_settings else same & (F.col("status") == "ok"))
+        runs.where(well | ~same if replaces else well)
         .orderBy(F.col("started_at").desc())
-        .select("versions", "started_at", "seconds", "rows_in", "rows_failed", "status", same.alias("same"))
+        .select("versions", "started_at", "seconds", "rows_in", "rows_failed", well.alias("well"))
         .first()
     )
-    if row is None or not row["same"] or row["status"] != "ok":
+    if row is None or not row["well"]:
         return None
     versions = {name: int(value) for name, value in row["versions"].items() if value.lstrip("-").isdigit()}
     # Spark gives times without a zone, in this process's own.
