@@ -13,15 +13,16 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from l2a.errors import L2AError
 from l2a.options import Command, common, settings_of
 from l2a.progress import say
-from l2a.settings import Settings
-from training.recipes import BUILT_IN, Recipe, load
+from training.recipes import BUILT_IN, Method, Recipe, load
 
 BASELINE = "sft"
 
@@ -31,13 +32,15 @@ def condition_name(method: str, seed: int) -> str:
     return method if seed == 0 else f"{method}-seed{seed}"
 
 
-def grid(settings: Settings, recipe: Recipe, recipe_name: str, seeds: int, arguments: list[str]) -> dict[str, float]:
+def grid(
+    recipe: Recipe, conditions: Sequence[Method], recipe_name: str, seeds: int, arguments: list[str]
+) -> dict[str, float]:
     """Trains, rolls out, grades and evaluates; seconds of each step. arguments: --warehouse and --config, for all.
 
     Raises `L2AError` where a step fails, naming it; what was finished is kept.
     """
     taken: dict[str, float] = {}
-    trained = [(method, seed) for seed in range(seeds) for method in recipe.grid.conditions]
+    trained = [(method, seed) for seed in range(seeds) for method in conditions]
     for method, seed in trained:
         name = condition_name(method, seed)
         words = ["train", method, "--condition", name, "--recipe", recipe_name, "--seed", str(seed)]
@@ -75,12 +78,22 @@ def _environment() -> dict[str, str]:
 
 @click.command("grid", cls=Command)
 @click.argument("recipe", metavar="RECIPE")
+@click.option(
+    "--condition", "conditions", multiple=True, type=click.Choice(get_args(Method)), help="Only this one; repeatable."
+)
 @click.option("--seeds", type=click.IntRange(1, 20), help="Seeds to train each condition with [default: the recipe's].")
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="A page (Markdown) with tables and answers."
 )
 @common
-def command(recipe: str, seeds: int | None, output: Path | None, config: str | None, warehouse: str | None) -> None:
+def command(
+    recipe: str,
+    conditions: tuple[Method, ...],
+    seeds: int | None,
+    output: Path | None,
+    config: str | None,
+    warehouse: str | None,
+) -> None:
     """Train and evaluate all conditions of RECIPE; print them as the paper's Table 1.
 
     RECIPE is the name of one that ships, or a file.
@@ -93,10 +106,12 @@ def command(recipe: str, seeds: int | None, output: Path | None, config: str | N
         *(("--warehouse", warehouse) if warehouse else ()),
         *(("--config", config) if config else ()),
     ]
-    taken = grid(settings, chosen, recipe, seeds or chosen.grid.seeds, list(arguments))
+    wanted = conditions or chosen.grid.conditions
+    taken = grid(chosen, wanted, recipe, seeds or chosen.grid.seeds, list(arguments))
     found = results.read(settings.warehouse)
     results.show(found)
     if output is not None:
-        typed = " ".join(["l2a grid", recipe, *(("--seeds", str(seeds)) if seeds else ()), *arguments])
+        only = [word for name in conditions for word in ("--condition", name)]
+        typed = " ".join(["l2a grid", recipe, *only, *(("--seeds", str(seeds)) if seeds else ())])
         output.write_text(results.page(found, chosen, typed, taken), encoding="utf-8")
         say(f"grid: {output} holds tables, differences and answers side by side")

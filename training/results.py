@@ -53,9 +53,10 @@ def read(warehouse: str) -> Results:
         answers=rows(
             "SELECT g.condition, g.session_id, g.turn, g.sample, d.domain, o.information, o.decision AS target, r.text,"
             " r.decision, g.r_a, d.messages[t.context_end].content AS said, t.turn = 1 AS is_first"
-            " FROM grades g JOIN rollouts r USING (condition, session_id, turn, sample)"
+            " FROM grades g JOIN rollouts r USING (condition, session_id, turn, sample, dialogue_version)"
             " JOIN objectives o USING (session_id, turn, dialogue_version, extractor)"
-            " JOIN turns t USING (session_id, turn) JOIN dialogues d USING (session_id)"
+            " JOIN turns t USING (session_id, turn, dialogue_version)"
+            " JOIN dialogues d USING (session_id, dialogue_version)"
             " WHERE g.status = 'ok' AND d.split = 'eval' AND (g.extractor, g.grader) IN"
             f" (SELECT (extractor, grader) FROM metrics WHERE {newest})"
             " ORDER BY 1, 2, 3, 4"
@@ -77,7 +78,7 @@ def page(results: Results, recipe: Recipe, typed: str, taken: Mapping[str, float
         f"# Results: {recipe.name}",
         "",
         f"Made by `{typed}` in {minutes:.0f} minutes (less where something was trained already) on "
-        f"{os.cpu_count()} cores ({platform.machine()}). {recipe.about}",
+        f"{os.cpu_count()} cores ({platform.machine()}). The recipe: {recipe.about}",
         "",
         f"Extractor and grader: {first['extractor']}, {first['grader']}; beta {first['beta']:g}; "
         f"{first['dropped_share']:.1%} of the eval turns are left out. Values with 95 % intervals over dialogues. "

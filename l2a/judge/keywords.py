@@ -18,7 +18,7 @@ DIRECT = 0.5
 
 
 class KeywordGrader:
-    """Implements `l2a.judge.protocols.Grader`: 1.0 from half of an attribute's words on, 0.5 for any of them, else 0."""
+    """Implements `l2a.judge.protocols.Grader`: 1.0 from half of an attribute's words on, 0.5 for any, else 0."""
 
     name = "keywords-1"
 

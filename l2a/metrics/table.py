@@ -11,7 +11,7 @@ from rich.table import Table
 
 from l2a.metrics.definitions import METRICS
 
-WIDTH = 148
+WIDTH = 168
 WARN_SHARE = 0.05
 
 
