@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,14 @@ def on_cpu() -> bool:
     import torch
 
     return not torch.cuda.is_available()
+
+
+def one_thread() -> None:
+    """One thread on a CPU: a tiny model gains little from more, and loses much where others use the cores too."""
+    import torch
+
+    if on_cpu() and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
 
 
 def trainer_settings(folder: Path, part: Any, seed: int, dtype: str) -> dict[str, Any]:

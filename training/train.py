@@ -75,6 +75,8 @@ def train(settings: Settings, recipe: Recipe, method: str, condition: str, seed:
     if condition in NAMES or "@" in condition or not condition.strip():
         raise UsageError(f"condition {condition!r}: choose another name; no @, and none of {', '.join(NAMES)}")
     root = root_of(settings)
+    if recipe.model.source == "tiny":
+        models.one_thread()
     with alone(root, condition):
         file = root / "conditions" / f"{condition}.json"
         asked = {"method": method, "recipe": recipe.model_dump(mode="json", exclude=NOT_TRAINED_BY), "seed": seed}

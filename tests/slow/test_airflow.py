@@ -15,7 +15,7 @@ from command_line import l2a
 from dags.common.standalone import Airflow, airflow
 from l2a.sql.engine import connect, query
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
+pytestmark = [pytest.mark.prove, pytest.mark.timeout(3000)]
 
 NIGHTS = ("2026-11-01", "2026-11-02")
 LONGEST_SECONDS = 1500

@@ -7,7 +7,7 @@ from killing import Rehearsal, moments
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
-KILLS = 2
+KILLS = 1
 """A step; `make prove` does twenty."""
 
 
