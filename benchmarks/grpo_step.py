@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from l2a.judge.open import grader_name, open_grader
 from l2a.settings import load as load_settings
 from training import data, models
 from training.base import base
-from training.graders import grader_name, open_grader
 from training.job import Job
 from training.quiet import quiet
 from training.recipes import load

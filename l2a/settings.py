@@ -302,6 +302,20 @@ def load(config: str | os.PathLike[str] | None = None, options: dict[str, Any] |
         raise UsageError("wrong settings: " + "; ".join(lines)) from None
 
 
+def training_folder(settings: Settings) -> Path:
+    """Where checkpoints, finished models and the jobs beside them are kept.
+
+    Raises `UsageError` where that is not on a file system.
+    """
+    root = settings.train.folder or f"{settings.warehouse.removeprefix('file://')}/_training"
+    if "://" in root:
+        raise UsageError(
+            f"jobs and checkpoints need a folder on a file system, and {root} is none: set [train] folder to one that "
+            "the training's machine and this one both see"
+        )
+    return Path(os.path.abspath(root))
+
+
 def example() -> str:
     """The text of `l2a.toml.example`: every setting with its default, its meaning and its environment variable."""
     lines = ["# Every setting of l2a with its default. Copy to l2a.toml and keep what differs.", ""]

@@ -82,7 +82,7 @@ def extract_facts(warehouse: Warehouse, name: str, dialogues: DataFrame) -> Data
         for batch in batches:
             rows = batch.to_pylist()
             given = [Dialogue(messages_of(row["messages"]), row["domain"], row["goal"]) for row in rows]
-            found = _each(extractor.extract, given)
+            found = each(extractor.extract, given)
             yield pa.RecordBatch.from_pylist(
                 [
                     {
@@ -123,7 +123,7 @@ def judge_questions(warehouse: Warehouse, name: str, asked: DataFrame, key: list
             ]
             found = [
                 Judgement(None, None, f"grader: {one}") if isinstance(one, Exception) else one
-                for one in _each(grader.grade, given)
+                for one in each(grader.grade, given)
             ]
             answers = pa.table(
                 {
@@ -144,10 +144,17 @@ def judge_questions(warehouse: Warehouse, name: str, asked: DataFrame, key: list
     return _spread(warehouse, asked.select(*key, *columns)).mapInArrow(run, schema)
 
 
-def _each(answer: Callable[[list[Any]], list[Any]], given: list[Any]) -> list[Any]:
-    """The answers to a batch; one that cannot be answered costs its own row only, as the exception in its place."""
+def each(
+    answer: Callable[[list[Any]], list[Any]], given: list[Any], stops: tuple[type[Exception], ...] = ()
+) -> list[Any]:
+    """The answers to a batch; one that cannot be answered costs its own row only, as the exception in its place.
+
+    stops: errors that are no row's but the whole batch's, and so are raised.
+    """
     try:
         return answer(given)
+    except stops:
+        raise
     except Exception:
         found: list[Any] = []
         for one in given:

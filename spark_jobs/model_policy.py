@@ -23,7 +23,7 @@ from l2a.registry import Version as ModelVersion
 from l2a.serving.folder import deciding_files
 from l2a.settings import EvaluateSettings
 from l2a.tables.warehouse import Warehouse
-from spark_jobs.judging import Batches, messages_of
+from spark_jobs.judging import Batches, each, messages_of
 
 if TYPE_CHECKING:
     from l2a.policy_model import Answer, ModelPolicy, PolicyContext
@@ -162,36 +162,18 @@ def _answered(model: ModelPolicy, policy: InProcess, rows: list[dict[str, Any]])
         PolicyContext(row["session_id"], row["turn"], messages_of(row["context"]), row["goal"], row["domain"])
         for row in rows
     ]
+
+    def answer(some: Sequence[PolicyContext]) -> list[list[Answer]]:
+        return model.answer(some, samples=policy.samples, temperature=policy.temperature, max_tokens=policy.max_tokens)
+
     made = []
-    for row, answers in zip(rows, _each(model, policy, contexts), strict=True):
+    for row, answers in zip(rows, each(answer, contexts, (EnvironmentProblem,)), strict=True):
         key = {name: row[name] for name in ("session_id", "turn", "dialogue_version")}
         for sample in range(policy.samples):
             failed = isinstance(answers, Exception)
             text = None if isinstance(answers, Exception) else answers[sample].text
             made.append({**key, "sample": sample, "text": text, "error": f"policy: {answers}" if failed else None})
     return pa.RecordBatch.from_pylist(made, schema=_ANSWERS)
-
-
-def _each(
-    model: ModelPolicy, policy: InProcess, contexts: Sequence[PolicyContext]
-) -> Sequence[list[Answer] | Exception]:
-    """The answers to each context; one that cannot be answered costs its own rows only, as the error in its place."""
-
-    def answer(some: Sequence[PolicyContext]) -> list[list[Answer]]:
-        return model.answer(some, samples=policy.samples, temperature=policy.temperature, max_tokens=policy.max_tokens)
-
-    try:
-        return answer(contexts)
-    except EnvironmentProblem:
-        raise
-    except Exception:
-        found: list[list[Answer] | Exception] = []
-        for one in contexts:
-            try:
-                found += answer([one])
-            except Exception as error:
-                found.append(error)
-        return found
 
 
 _ANSWERS = pa.schema(

@@ -45,10 +45,11 @@ def _pretrained(job: Job, checkpoints: Path, model: Path) -> dict[str, Any]:
     if not (start / "model.safetensors").is_file():
         tiny.make(start, recipe.model.tiny, job.train, recipe.model.max_length, job.seed)
     tokenizer = models.tokenizer_of(start)
+    said = _said(job.train)
     corpus = [
         Example(ids, list(ids))
         for turns in by_dialogue(job.train)
-        if (ids := _text(turns, _said(job.train), job, tokenizer)[: recipe.model.max_length])
+        if (ids := _text(turns, said, job, tokenizer)[: recipe.model.max_length])
     ]
     steps = optimize(job, "base", start, corpus, recipe.base, checkpoints, model, all_weights=True)
     return {"steps": steps, "turns": len(job.train)}

@@ -13,11 +13,11 @@ from typing import Any
 
 from l2a.dialogue.utterance import parse
 from l2a.errors import UsageError
+from l2a.judge.open import grader_name, open_grader
 from l2a.judge.protocols import Grader, Question
 from training import models
 from training.base import base
 from training.data import Turn, by_dialogue
-from training.graders import grader_name, open_grader
 from training.job import Job
 from training.rendering import Renderer
 from training.sft import sft

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
@@ -70,18 +69,3 @@ def leave(warehouse: str, training: Training) -> None:
             if attempt == _TRIES - 1:
                 raise
             table = DeltaTable(uri)
-
-
-def read(warehouse: str) -> list[dict[str, object]]:
-    """All rows, oldest first; none where no training has finished."""
-    from l2a.sql import engine
-
-    connection = engine.connect(warehouse, (TRAININGS.name,))
-    found = connection.execute("SELECT * FROM trainings ORDER BY created_at")
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-
-
-def as_json(training: Training) -> str:
-    """The row for a program to read."""
-    return json.dumps(asdict(training), default=str)

@@ -7,12 +7,10 @@ on the very tokens that it gets when it is served.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from l2a.llm.prompts.rollout import policy_messages
-from l2a.llm.prompts.tokens import render
-from l2a.llm.prompts.truncation import fit
+from l2a.llm.prompts.tokens import Prompt, policy_prompt, render
 from training.data import Turn
 
 IGNORED = -100
@@ -28,16 +26,21 @@ class Renderer:
     limit: int
     stop_rule: bool = True
     prompts: int = 0
-    shortened: int = field(default=0)
+    shortened: int = 0
+
+    def read(self, turn: Turn) -> Prompt:
+        """What the policy reads at a turn."""
+        d = turn.dialogue
+        prompt = policy_prompt(
+            self.tokenizer, turn.context, goal=d.goal, domain=d.domain, stop_rule=self.stop_rule, limit=self.limit
+        )
+        self.prompts += 1
+        self.shortened += prompt.dropped > 0
+        return prompt
 
     def chat(self, turn: Turn) -> Chat:
         """The chat messages that the policy sees at a turn."""
-        d = turn.dialogue
-        whole = policy_messages(turn.context, goal=d.goal, domain=d.domain, stop_rule=self.stop_rule)
-        kept, dropped = fit(whole, self._length, self.limit)
-        self.prompts += 1
-        self.shortened += dropped > 0
-        return kept
+        return self.read(turn).messages
 
     def prompt(self, chat: Chat) -> list[int]:
         """Token ids of a chat, up to where the policy speaks."""
@@ -52,9 +55,6 @@ class Renderer:
         """Token ids of what the policy is to say, its end among them."""
         ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return [*ids, self.tokenizer.eos_token_id]
-
-    def _length(self, chat: Chat) -> int:
-        return len(self.prompt(chat))
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def sequences(
         ids: list[int] = []
         labels: list[int] = []
         for turn in turns:
-            prompt = renderer.prompt(renderer.chat(turn))
+            prompt = renderer.read(turn).tokens
             if ids and prompt[: len(ids)] != ids:
                 found.append(Example(ids, labels))
                 ids, labels = [], []

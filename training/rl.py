@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from l2a.errors import UsageError
+from l2a.judge.open import grader_name, open_grader
 from l2a.reward.values import Form
 from training import models
 from training.base import base
 from training.data import Turn, share_of
-from training.graders import grader_name, open_grader
 from training.job import Job
 from training.recipes import Rl
 from training.rendering import Renderer

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from l2a.errors import UsageError
+from l2a.judge.open import grader_name
 from l2a.progress import say
-from l2a.settings import Settings
+from l2a.settings import Settings, training_folder
 from training import data, models
 from training.base import base
 from training.dpo import dpo
 from training.finished import Training, leave
-from training.graders import grader_name
 from training.job import Job
 from training.perplexity import heldout_perplexity
 from training.ranks import is_main
@@ -38,15 +38,6 @@ NOT_TRAINED_BY = {"name", "about", "grid"}
 """Fields of a recipe that no model depends on."""
 
 
-def root_of(settings: Settings) -> Path:
-    """Where checkpoints and models are kept. Raises `UsageError` for a remote warehouse without the setting."""
-    if settings.train.folder:
-        return Path(settings.train.folder).absolute()
-    if "://" in settings.warehouse and not settings.warehouse.startswith("file://"):
-        raise UsageError("the warehouse is remote: say where checkpoints are kept, [train] folder in the settings")
-    return Path(settings.warehouse.removeprefix("file://")).absolute() / "_training"
-
-
 def prepare(
     settings: Settings, recipe: Recipe, method: str, seed: int, versions: dict[str, int], extractor: str
 ) -> Job:
@@ -58,7 +49,7 @@ def prepare(
             'l2a sql "SELECT * FROM drop_reasons" says why turns are left out'
         )
     dev = data.read(settings.warehouse, versions, extractor, "dev")
-    job = Job(settings, recipe, root_of(settings), train, dev, data.digest(train), extractor, seed)
+    job = Job(settings, recipe, training_folder(settings), train, dev, data.digest(train), extractor, seed)
     if method in RL_METHODS:
         usable(job, method, recipe.rl_of(method))
     elif not any(turn.is_final for turn in train):
@@ -74,7 +65,7 @@ def train(settings: Settings, recipe: Recipe, method: str, condition: str, seed:
     """
     if condition in NAMES or "@" in condition or not condition.strip():
         raise UsageError(f"condition {condition!r}: choose another name; no @, and none of {', '.join(NAMES)}")
-    root = root_of(settings)
+    root = training_folder(settings)
     if recipe.model.source == "tiny":
         models.one_thread()
     with alone(root, condition):

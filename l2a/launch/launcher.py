@@ -20,7 +20,7 @@ from l2a.errors import JobError, JobRefused, UsageError
 from l2a.launch.elsewhere import CommandRunner
 from l2a.launch.local import LocalRunner
 from l2a.launch.record import RECORD, Job, State, Status, read_job, write_job
-from l2a.settings import Settings
+from l2a.settings import Settings, training_folder
 
 _NAME = re.compile(r"[A-Za-z0-9@_-][A-Za-z0-9@._-]{0,99}")
 
@@ -194,13 +194,7 @@ class Launcher:
 
 def jobs_folder(settings: Settings) -> Path:
     """The folder of jobs: beside the checkpoints. Raises `UsageError` where those are not on a file system."""
-    root = settings.train.folder or f"{settings.warehouse.removeprefix('file://')}/_training"
-    if "://" in root:
-        raise UsageError(
-            f"jobs and checkpoints need a folder on a file system, and {root} is none: set [train] folder to one that "
-            "the training's machine and this one both see"
-        )
-    return Path(os.path.abspath(root)) / "jobs"
+    return training_folder(settings) / "jobs"
 
 
 def launcher(settings: Settings) -> Launcher:
