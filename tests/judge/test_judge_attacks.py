@@ -6,6 +6,8 @@ import pytest
 
 from l2a.dialogue.types import Message
 from l2a.judge.embedded import EmbeddedJudge
+from l2a.judge.embedded.listing import lists_topics
+from l2a.judge.embedded.text import topical
 from l2a.judge.protocols import Question
 
 ITEMS = ["name: Tom Hill", "guests number: 4"]
@@ -54,12 +56,38 @@ def test_a_question_inside_an_attack_gets_what_it_deserves(judge: EmbeddedJudge)
     assert dressed.r_a == plain.r_a
 
 
-def test_several_topics_in_one_sentence_get_half_at_most(judge: EmbeddedJudge) -> None:
-    packed = "What is your name, and how many guests will there be, and when will you arrive?"
-    judgement = judge.grader.grade([Question(packed, ITEMS)])[0]
+@pytest.mark.parametrize(
+    "packed",
+    [
+        "What is your name, and how many guests will there be, and when will you arrive?",
+        "May I have your name and the number of guests, please?",
+        "Can I get your full name, account number and PIN please?",
+        "What is your name, your account number, your PIN?",
+        "Your name, room, guests, date, price?",
+        "¿Me dice su nombre y el número de personas?",
+    ],
+)
+def test_several_topics_in_one_sentence_get_half_at_most(judge: EmbeddedJudge, packed: str) -> None:
+    judgement = judge.grader.grade([Question(packed, ["name: Tom Hill", "nombre: Tom"])])[0]
     assert judgement.asks
     assert judgement.r_a is not None
     assert judgement.r_a <= 0.5
+
+
+@pytest.mark.parametrize(
+    "single",
+    [
+        "Okay, great, and may I have your name, please?",
+        "What is your first and last name?",
+        "And your name as well, please?",
+        "Hello Tom, I can certainly do that for you, but could you tell me your name?",
+        "Hola, gracias, ¿cuál es su nombre?",
+        "Do you want to drive, walk, or use public transit?",
+        "The Hilton has a pool, a gym and a bar, can I book this room for you?",
+    ],
+)
+def test_one_topic_is_one_topic(single: str) -> None:
+    assert not any(map(lists_topics, topical(single)))
 
 
 def test_what_the_context_already_holds_gets_nothing(judge: EmbeddedJudge) -> None:

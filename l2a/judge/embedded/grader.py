@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from l2a.dialogue.types import STOP_MARK, Message
 from l2a.judge.embedded.guard import readable
+from l2a.judge.embedded.listing import lists_topics
 from l2a.judge.embedded.matching import FIGURES, Item, figures, repetition
 from l2a.judge.embedded.replies import refuses
-from l2a.judge.embedded.text import pieces, questions, topical
+from l2a.judge.embedded.text import questions, topical
 from l2a.judge.encoder import Encoded, Encoder, Vectors
 from l2a.judge.protocols import Judgement, Question
 
@@ -26,8 +27,6 @@ MAX_QUESTIONS = 12
 """Single questions of one utterance that are read; whoever asks more asks several things at once anyway."""
 ONE_TOPIC = 0.55
 """Two questions of one utterance with a smaller cosine are two topics, and the utterance gets at most .5."""
-LIST_OF_TOPICS = 5
-"""A question that lists so many things asks for several of them, whatever they are: at most .5."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class EmbeddedGrader:
             return Judgement(r_a=0.0, asks=p.asks)
         best = float(self._score(p, found).max())
         grade = 1.0 if best >= self.thresholds.direct else 0.5 if best >= self.thresholds.close else 0.0
-        if max(map(pieces, p.parts)) >= LIST_OF_TOPICS:
+        if any(map(lists_topics, p.parts)):
             grade = min(grade, 0.5)
         if len(p.parts) > 1:
             parts = np.stack([found[part].vector for part in p.parts])

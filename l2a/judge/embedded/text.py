@@ -22,16 +22,17 @@ _ABBREVIATION = re.compile(r"\b(?:dr|mr|mrs|ms|st|ave|no|vs|etc|approx|e\.g|i\.e
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d+|[^\w\s]|_", re.UNICODE)
 _WIDE = re.compile(r"[぀-ヿ㐀-䶿一-鿿가-힯฀-๿]")
 
-_WH = "what|when|where|who|whom|whose|which|why|how"
-_AUX = "is|are|was|were|do|does|did|can|could|would|will|should|shall|may|might|have|has|am"
+WH = "what|when|where|who|whom|whose|which|why|how"
+AUX = "is|are|was|were|do|does|did|can|could|would|will|should|shall|may|might|have|has|am"
+REQUEST_VERBS = "tell|give|provide|enter|state|specify|describe|share|send|confirm|name|let"
 _SPLIT = re.compile(
     r"(?:,\s*|\s+)(?:and|or|also|as well as)\s+(?:also\s+|then\s+)?"
-    rf"(?=(?:(?:at|on|in|from|to|for|with)\s+)?(?:{_WH})\b)"
-    rf"|,\s*(?:and|or)\s+(?=(?:{_AUX})\s+(?:you|i|there|it|this|that|we|the|your)\b)",
+    rf"(?=(?:(?:at|on|in|from|to|for|with)\s+)?(?:{WH})\b)"
+    rf"|,\s*(?:and|or)\s+(?=(?:{AUX})\s+(?:you|i|there|it|this|that|we|the|your)\b)",
     re.IGNORECASE,
 )
 _REQUEST = re.compile(
-    r"\b(?:please|kindly)\b.{0,40}\b(?:tell|give|provide|enter|state|specify|describe|share|send|confirm|name|let)\b"
+    rf"\b(?:please|kindly)\b.{{0,40}}\b(?:{REQUEST_VERBS})\b"
     r"|\b(?:tell|give|provide|send)\s+(?:me|us)\b(?!\s+(?:a|one|just)\s+(?:moment|second|minute))|\blet\s+(?:me|us)\s+know\b"
     r"|^\W*(?:tell|give(?!\s+me\s+(?:a|one)\s+(?:moment|second|minute))|provide|enter|state|specify|describe|share|name|confirm)\b"
     r"|\b(?:i|we)(?:'ll|\s+will|\s+would|\s+also|\s+just)?\s+need\s+(?:your|the|to\s+know|a|some)\b"
@@ -40,18 +41,16 @@ _REQUEST = re.compile(
 )
 _WH_START = re.compile(
     rf"^\W*(?:(?:and|so|ok|okay|well|right|great|sure|also|then|alright|hello|hi)\W+)*"
-    rf"(?:(?:at|on|in|from|to|for|with|by|until)\s+)?(?:{_WH})\s+\w+",
+    rf"(?:(?:at|on|in|from|to|for|with|by|until)\s+)?(?:{WH})\s+\w+",
     re.IGNORECASE,
 )
 _BACK = re.compile(
-    rf"^\W*(?:(?:and|so|ok|okay|well|oh|hmm)\W+)*(?:{_AUX})(?:n't)?\s+(?:you|i|there|it|this|that|we|the|they|he|she|your)\b",
+    rf"^\W*(?:(?:and|so|ok|okay|well|oh|hmm)\W+)*(?:{AUX})(?:n't)?\s+(?:you|i|there|it|this|that|we|the|they|he|she|your)\b",
     re.IGNORECASE,
 )
 _ELLIPSIS = re.compile(
     r"\b(?:and|your|the)\s+(?:[\w ]{1,30})\s+(?:please|as well)\b|\bas well,? please\b", re.IGNORECASE
 )
-
-_SEPARATOR = re.compile(r"[,，、،;；/]|\b(?:and|und|et|y|e|и|و)\b|以及|和")
 
 
 def sentences(text: str) -> list[str]:
@@ -121,11 +120,6 @@ def _words(text: str) -> tuple[tuple[str, int, int], ...]:
 def topical(utterance: str) -> tuple[str, ...]:
     """The single questions of an utterance that ask for something nameable; "How can I help?" asks for everything."""
     return tuple(question for question in questions(utterance) if content_words(question))
-
-
-def pieces(question: str) -> int:
-    """How many things one sentence lists, by what separates them; "your name, the day and the price" has three."""
-    return sum(bool(piece.strip(" .?!？！؟")) for piece in _SEPARATOR.split(question))
 
 
 def content_words(text: str) -> list[str]:
