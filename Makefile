@@ -4,7 +4,8 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 READY := .venv/.ready
 EXTRAS := spark judge llm train serve-cpu airflow dev
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+# Several processes, each with a Spark session of its own: most tests wait as much as they compute.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations 15
 
 .PHONY: env demo airflow test test-fast test-slow prove lint format grid bench lock docs clean
 
@@ -35,14 +36,14 @@ airflow: env
 
 # Everything but real servers, trainings and rehearsals.
 test: env
-	$(PYTEST)
+	$(PYTEST) -n 3 --dist worksteal
 
 # What needs no Spark.
 test-fast: env
-	$(PYTEST) -m "not spark and not slow and not prove"
+	$(PYTEST) -n 2 --dist worksteal -m "not spark and not slow and not prove"
 
 test-slow: env
-	$(PYTEST) -m "slow and not prove"
+	$(PYTEST) -n 2 --dist loadgroup -m "slow and not prove"
 
 # Rehearsals that take long: 20 kills a step, a million rows, coverage of the intervals.
 prove: env

@@ -13,15 +13,23 @@ from typing import Any
 from l2a.sql.engine import connect, query
 from l2a.tables.contracts import ALL, RUNS
 
+SMALL_QUERIES = {
+    # JIT compilation that optimises would cost more than it saves; all that is compiled has to fit its cache.
+    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m "
+    "-Duser.timezone=UTC",
+    # So would code for each query, and plans that change on the way; demo and benchmarks have both.
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+}
+"""Spark settings for tests: many small queries, each run once."""
+
 SMALL = {
     "L2A_SPARK__MASTER": "local[2]",
     "L2A_SPARK__DRIVER_MEMORY": "1g",
-    "L2A_SPARK__CONF": json.dumps(
-        {"spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Duser.timezone=UTC"}
-    ),
+    "L2A_SPARK__CONF": json.dumps(SMALL_QUERIES),
     "OMP_NUM_THREADS": "1",
 }
-"""Small queries, each run once: a compiler that optimises and a collector with many threads only cost time."""
 
 
 def environment(**more: str) -> dict[str, str]:

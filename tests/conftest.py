@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from command_line import SMALL_QUERIES
 from helpers import as_line, open_warehouse
 
 if TYPE_CHECKING:
@@ -22,13 +23,17 @@ REAL_LOGS = Path(__file__).parents[2] / "shared" / "data"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what needs Spark or vLLM, by its fixtures: `make test-fast` leaves both out, `make test` the latter."""
+    """Marks what needs Spark or vLLM, by its fixtures: `make test-fast` leaves both out, `make test` the latter.
+
+    Where tests run in several processes, one process takes all of a file, and one all that share the vLLM.
+    """
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         if "spark" in fixtures:
             item.add_marker("spark")
         if "vllm_server" in fixtures:
             item.add_marker("slow")
+        item.add_marker(pytest.mark.xdist_group("vllm" if "vllm_server" in fixtures else item.path.stem))
 
 
 @pytest.fixture(scope="session")
@@ -45,8 +50,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         log=str(folder / "spark.log"),
         conf={
             "spark.sql.warehouse.dir": str(folder / "spark-warehouse"),
-            # Tests are many small queries, each run once: a compiler that optimises is wasted on them.
-            "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=512m -Duser.timezone=UTC",
+            **SMALL_QUERIES,
         },
     )
     made = session.get(small)

@@ -44,8 +44,8 @@ def test_inside_an_existing_session_nothing_global_changes(spark, tmp_path: Path
         assert configuration(theirs) == before
         assert dict(theirs.sparkContext.getConf().getAll()) == context
         assert ours.sparkContext is theirs.sparkContext
-        assert [table.name for table in theirs.catalog.listTables()] == ["their_view"]
-        assert [table.name for table in ours.catalog.listTables()] == ["our_view"]
+        assert [row["tableName"] for row in theirs.sql("SHOW TABLES").collect()] == ["their_view"]
+        assert [row["tableName"] for row in ours.sql("SHOW TABLES").collect()] == ["our_view"]
     finally:
         make_active(spark)
 
