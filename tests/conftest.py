@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 REAL_LOGS = Path(__file__).parents[2] / "shared" / "data"
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks what needs Spark or vLLM, by its fixtures: `make test-fast` leaves both out, `make test` the latter.
 

@@ -71,7 +71,7 @@ def test_arguments_that_contradict_each_other_are_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     result = synth(*arguments)
-    assert isinstance(result.exception, UsageError) and word in str(result.exception)
+    assert (result.exit_code, word in result.output) == (2, True)
     assert not list(tmp_path.iterdir())
 
 
@@ -91,3 +91,13 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="Cannot write"):
         write_log(LogSpec(1), tmp_path / "file" / "log.jsonl")
+
+
+def test_a_log_of_some_domains_holds_only_those(tmp_path: Path) -> None:
+    output = tmp_path / "log.jsonl"
+    result = synth("--dialogues", 60, "--domain", "bank/card_loss", "--domain", "hotel/booking", "--output", output)
+    assert result.exit_code == 0
+    found = {json.loads(line)["domain"] for line in output.read_text("utf-8").splitlines()}
+    assert found == {"bank/card_loss", "hotel/booking"}
+    refused = synth("--domain", "nowhere", "--output", tmp_path / "other.jsonl")
+    assert (refused.exit_code, "There is no domain nowhere" in refused.output) == (2, True)

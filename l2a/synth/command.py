@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 
 from l2a.errors import UsageError
+from l2a.options import Command
 from l2a.synth.nights import write_nights
 from l2a.synth.spec import FORMATS, LogSpec
 from l2a.synth.write import Progress, write_log
@@ -29,7 +30,7 @@ REPEATS = {"correction_share": 0.02, "late_share": 0.01, "duplicate_share": 0.01
 SECONDS_BETWEEN_LINES = 5.0
 
 
-@click.command("synth")
+@click.command("synth", cls=Command)
 @click.option(
     "--dialogues",
     type=click.IntRange(min=0),
@@ -52,6 +53,7 @@ SECONDS_BETWEEN_LINES = 5.0
     type=FILE,
     help="What is true about the log: facts, what was asked in vain, which lines are repeats or broken.",
 )
+@click.option("--domain", "domains", multiple=True, help="Only this domain; may be given several times. [all]")
 @click.option("--failed-share", type=SHARE, default=0.12, show_default=True, help="Dialogues with outcome failure.")
 @click.option("--correction-share", type=SHARE, help="Sessions that appear again, newer and changed. [0.02; events: 0]")
 @click.option("--late-share", type=SHARE, help="Sessions whose older version arrives later. [0.01; events: 0]")
@@ -76,6 +78,7 @@ def command(
     seed: int,
     log_format: str,
     truth: Path | None,
+    domains: tuple[str, ...],
     failed_share: float,
     correction_share: float | None,
     late_share: float | None,
@@ -103,6 +106,7 @@ def command(
         dialogues=dialogues,
         seed=seed,
         format=log_format,
+        domains=domains,
         failed_share=failed_share,
         bad_share=bad_share,
         oversize_bytes=oversize_bytes,

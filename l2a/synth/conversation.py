@@ -45,9 +45,11 @@ class Conversation:
         "values",
     )
 
-    def __init__(self, session_id: str, draws: Draws, *, start: int, days: int, failed_share: float) -> None:
+    def __init__(
+        self, session_id: str, draws: Draws, *, start: int, days: int, failed_share: float, domains: tuple[str, ...]
+    ) -> None:
         self.draws = draws
-        self.domain: Domain = draws.choose(wheel())
+        self.domain: Domain = draws.choose(wheel(domains))
         self.phrases = self.domain.phrases
         case = draws.choose(self.domain.cases)
         expert = draws.below(EXPERTS)
@@ -252,7 +254,7 @@ class Conversation:
 
 
 def make_dialogue(
-    seed: int, index: int, *, start: int, days: int, failed_share: float, prefix: str = "s"
+    seed: int, index: int, *, start: int, days: int, failed_share: float, domains: tuple[str, ...], prefix: str = "s"
 ) -> MadeDialogue:
     """The first version of dialogue `index`. `prefix` sets apart the session ids, and the contents, of separate series.
 
@@ -260,6 +262,14 @@ def make_dialogue(
         start: seconds since 1970 at which the log's first day begins, UTC.
         days: the dialogue begins on one of so many days.
         failed_share: share of dialogues with outcome failure.
+        domains: names of the domains; none: all.
     """
-    draws = Draws(seed, index, prefix)
-    return Conversation(f"{prefix}{seed}-{index}", draws, start=start, days=days, failed_share=failed_share).dialogue
+    made = Conversation(
+        f"{prefix}{seed}-{index}",
+        Draws(seed, index, prefix),
+        start=start,
+        days=days,
+        failed_share=failed_share,
+        domains=domains,
+    )
+    return made.dialogue

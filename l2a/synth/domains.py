@@ -107,9 +107,9 @@ def load_domains() -> tuple[Domain, ...]:
 
 
 @cache
-def wheel() -> tuple[Domain, ...]:
-    """The domains, each as often as its weight says: choosing evenly from it chooses a domain by weight."""
-    return tuple(domain for domain in load_domains() for _ in range(domain.weight))
+def wheel(names: tuple[str, ...] = ()) -> tuple[Domain, ...]:
+    """The named domains (none: all), each as often as its weight says: choosing evenly from it chooses by weight."""
+    return tuple(item for item in load_domains() if not names or item.name in names for _ in range(item.weight))
 
 
 @cache

@@ -51,7 +51,13 @@ def entries(spec: LogSpec) -> Iterator[Entry]:
 def first_version(spec: LogSpec, index: int, series: str = "s") -> MadeDialogue:
     """Version 1 of dialogue `index`. Series have session ids and contents of their own."""
     return make_dialogue(
-        spec.seed, index, start=spec.start_second, days=spec.days, failed_share=spec.failed_share, prefix=series
+        spec.seed,
+        index,
+        start=spec.start_second,
+        days=spec.days,
+        failed_share=spec.failed_share,
+        domains=spec.domains,
+        prefix=series,
     )
 
 

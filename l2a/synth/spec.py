@@ -7,6 +7,7 @@ from datetime import date
 from fractions import Fraction
 
 from l2a.errors import UsageError
+from l2a.synth.domains import load_domains
 
 FORMATS = ("native", "events", "openai")
 _1970 = date(1970, 1, 1).toordinal()
@@ -39,6 +40,8 @@ class LogSpec:
     """First day of the log, UTC."""
     days: int = 28
     """Dialogues begin on one of so many days from `start`."""
+    domains: tuple[str, ...] = ()
+    """Names of the domains; none: all that ship."""
 
     def __post_init__(self) -> None:
         if self.dialogues < 0:
@@ -58,6 +61,9 @@ class LogSpec:
             )
         if self.oversize_bytes is not None and self.oversize_bytes < 1:
             raise UsageError(f"oversize_bytes must be 1 or more, not {self.oversize_bytes}.")
+        if unknown := set(self.domains) - {domain.name for domain in load_domains()}:
+            known = ", ".join(domain.name for domain in load_domains())
+            raise UsageError(f"There is no domain {', '.join(sorted(unknown))}. Choose from {known}.")
         if self.days < 1:
             raise UsageError(f"days must be 1 or more, not {self.days}.")
 
