@@ -45,7 +45,7 @@ test-fast: env
 	$(PYTEST) -n 2 --dist worksteal -m "not spark and not slow and not prove"
 
 test-slow: env
-	$(PYTEST) -n 2 --dist loadgroup -m "slow and not prove"
+	$(PYTEST) -n 2 --dist loadfile -m "slow and not prove"
 
 # Rehearsals that take long: 20 kills a step, a million rows, coverage of the intervals.
 prove: env

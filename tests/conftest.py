@@ -22,24 +22,19 @@ if TYPE_CHECKING:
 REAL_LOGS = Path(__file__).parents[2] / "shared" / "data"
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what needs Spark or vLLM, by its fixtures: `make test-fast` leaves both out, `make test` the latter.
-
-    Where tests run in several processes, one process takes all of a file, and one all that share the vLLM.
-    """
+    """Marks what needs Spark or vLLM, by its fixtures: `make test-fast` leaves both out, `make test` the latter."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         if "spark" in fixtures:
             item.add_marker("spark")
         if "vllm_server" in fixtures:
             item.add_marker("slow")
-        item.add_marker(pytest.mark.xdist_group("vllm" if "vllm_server" in fixtures else item.path.stem))
 
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """The one session of a test run: two cores, two shuffle partitions, UTC."""
+    """The one session of a test process: two cores, two shuffle partitions, UTC."""
     from l2a.settings import SparkSettings
     from spark_jobs import session
 
