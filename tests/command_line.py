@@ -13,21 +13,25 @@ from typing import Any
 from l2a.sql.engine import connect, query
 from l2a.tables.contracts import ALL, RUNS
 
-SMALL_QUERIES = {
-    # JIT compilation that optimises would cost more than it saves; all that is compiled has to fit its cache.
+# JIT compilation that optimises would cost more than it saves; all that is compiled has to fit its cache.
+_JVM = {
     "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m "
     "-Duser.timezone=UTC",
-    # So would code for each query, and plans that change on the way; demo and benchmarks have both.
+}
+
+SMALL_QUERIES = {
+    **_JVM,
+    # So would code for each query, and plans that change on the way; processes of the command line have both.
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
-"""Spark settings for tests: many small queries, each run once."""
+"""Spark settings of the tests' own session: many small queries, each run once."""
 
 SMALL = {
     "L2A_SPARK__MASTER": "local[2]",
     "L2A_SPARK__DRIVER_MEMORY": "1g",
-    "L2A_SPARK__CONF": json.dumps(SMALL_QUERIES),
+    "L2A_SPARK__CONF": json.dumps(_JVM),
     "OMP_NUM_THREADS": "1",
 }
 
