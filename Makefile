@@ -4,7 +4,6 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 READY := .venv/.ready
 EXTRAS := spark judge llm train serve-cpu airflow dev
-# Several processes, each with a Spark session of its own: most tests wait as much as they compute.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations 15
 
 .PHONY: env demo airflow test test-fast test-slow prove lint format grid bench lock docs clean
@@ -36,7 +35,8 @@ airflow: env
 	@mkdir -p demo
 	@$(BIN)/python -m dags.common.standalone demo
 
-# Everything but real servers, trainings and rehearsals.
+# Everything but real servers, trainings and rehearsals. Several processes, each with a Spark session of its own: most
+# tests wait as much as they compute.
 test: env
 	$(PYTEST) -n 3 --dist worksteal
 

@@ -10,30 +10,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from small_spark import JVM
+
 from l2a.sql.engine import connect, query
 from l2a.tables.contracts import ALL, RUNS
-
-# JIT compilation that optimises would cost more than it saves; all that is compiled has to fit its cache.
-_JVM = {
-    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m "
-    "-Duser.timezone=UTC",
-}
-
-SMALL_QUERIES = {
-    **_JVM,
-    # So would code for each query, and plans that change on the way; processes of the command line have both.
-    "spark.sql.adaptive.enabled": "false",
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-}
-"""Spark settings of the tests' own session: many small queries, each run once."""
 
 SMALL = {
     "L2A_SPARK__MASTER": "local[2]",
     "L2A_SPARK__DRIVER_MEMORY": "1g",
-    "L2A_SPARK__CONF": json.dumps(_JVM),
+    "L2A_SPARK__CONF": json.dumps(JVM),
     "OMP_NUM_THREADS": "1",
 }
+"""Settings of the command line's own processes: a small machine's, as environment variables."""
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from command_line import SMALL_QUERIES
 from helpers import as_line, open_warehouse
+from small_spark import SMALL_QUERIES
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -44,10 +44,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         driver_memory="2g",
         shuffle_partitions=2,
         log=str(folder / "spark.log"),
-        conf={
-            "spark.sql.warehouse.dir": str(folder / "spark-warehouse"),
-            **SMALL_QUERIES,
-        },
+        conf={"spark.sql.warehouse.dir": str(folder / "spark-warehouse"), **SMALL_QUERIES},
     )
     made = session.get(small)
     yield made

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_fixed
 
 from l2a.errors import EnvironmentProblem
 from l2a.launch import launcher
@@ -35,6 +36,7 @@ from l2a.settings import load
 
 USER = "admin"
 START_SECONDS = 600.0
+BUSY_SECONDS = 60
 NIGHTS = 5
 DAGS = Path(__file__).parents[1]
 SMALL_SPARK = {
@@ -49,6 +51,11 @@ SMALL_SPARK = {
 _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
+def _database_was_busy(error: BaseException) -> bool:
+    """SQLite takes one writer at a time, and Airflow answers 500 where another one held it too long."""
+    return isinstance(error, urllib.error.HTTPError) and error.code >= 500
+
+
 @dataclass(frozen=True)
 class Airflow:
     """An Airflow that answers."""
@@ -58,6 +65,7 @@ class Airflow:
     log: Path
     process: subprocess.Popen[bytes]
 
+    @retry(retry=retry_if_exception(_database_was_busy), stop=stop_after_attempt(5), wait=wait_fixed(3), reraise=True)
     def ask(self, method: str, path: str, body: Any = None, token: str | None = None) -> Any:
         """One call of the REST API (`/api/v2/...`); raises `urllib.error.HTTPError` where it is refused."""
         return _ask(self.url, method, path, body, self.token() if token is None else token)
@@ -105,6 +113,8 @@ def _environment(home: Path, port: int, more: Mapping[str, str]) -> dict[str, st
     url = f"http://127.0.0.1:{port}"
     here = {
         "AIRFLOW_HOME": str(home),
+        # Its own default gives up on a busy database after five seconds.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home.absolute()}/airflow.db?timeout={BUSY_SECONDS}",
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__PARALLELISM": "4",

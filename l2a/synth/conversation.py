@@ -11,6 +11,7 @@ from l2a.dialogue.types import Fact
 from l2a.synth.dialogue import MadeDialogue
 from l2a.synth.domains import Attribute, Domain, wheel
 from l2a.synth.draws import Draws
+from l2a.synth.spec import LogSpec
 
 EXPERTS = 40
 # Expert k's share of rounds spent on a slip: from 1 % to 28 %, few bad ones; 17 and 40 share no divisor, so skill is
@@ -45,22 +46,20 @@ class Conversation:
         "values",
     )
 
-    def __init__(
-        self, session_id: str, draws: Draws, *, start: int, days: int, failed_share: float, domains: tuple[str, ...]
-    ) -> None:
+    def __init__(self, session_id: str, draws: Draws, spec: LogSpec) -> None:
         self.draws = draws
-        self.domain: Domain = draws.choose(wheel(domains))
+        self.domain: Domain = draws.choose(wheel(spec.domains))
         self.phrases = self.domain.phrases
         case = draws.choose(self.domain.cases)
         expert = draws.below(EXPERTS)
         self.slip = SLIPS[expert]
         self.slips = 0
-        self.clock = start + draws.below(days * 86_400)
+        self.clock = spec.start_second + draws.below(spec.days * 86_400)
         self.pending: list[Attribute] = list(case.ask)
         self.asked: set[str] = set()
         self.again: set[str] = set()
         self.values: dict[str, str] = {}
-        fails = draws.chance(failed_share)
+        fails = draws.chance(spec.failed_share)
         self.dialogue = MadeDialogue(
             session_id=session_id,
             version=1,
@@ -253,23 +252,6 @@ class Conversation:
                 self._say("user", draws.choose(phrases.thanks))
 
 
-def make_dialogue(
-    seed: int, index: int, *, start: int, days: int, failed_share: float, domains: tuple[str, ...], prefix: str = "s"
-) -> MadeDialogue:
-    """The first version of dialogue `index`. `prefix` sets apart the session ids, and the contents, of separate series.
-
-    Args:
-        start: seconds since 1970 at which the log's first day begins, UTC.
-        days: the dialogue begins on one of so many days.
-        failed_share: share of dialogues with outcome failure.
-        domains: names of the domains; none: all.
-    """
-    made = Conversation(
-        f"{prefix}{seed}-{index}",
-        Draws(seed, index, prefix),
-        start=start,
-        days=days,
-        failed_share=failed_share,
-        domains=domains,
-    )
-    return made.dialogue
+def first_version(spec: LogSpec, index: int, series: str = "s") -> MadeDialogue:
+    """Version 1 of dialogue `index`. Series have session ids and contents of their own."""
+    return Conversation(f"{series}{spec.seed}-{index}", Draws(spec.seed, index, series), spec).dialogue

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from l2a.synth.broken import broken_kinds
-from l2a.synth.conversation import make_dialogue
+from l2a.synth.conversation import first_version
 from l2a.synth.dialogue import MadeDialogue
 from l2a.synth.events import interleave
 from l2a.synth.forms import Document, encode, event_rows, native_text, openai
@@ -46,19 +46,6 @@ def lines(spec: LogSpec) -> Iterator[bytes]:
 def entries(spec: LogSpec) -> Iterator[Entry]:
     """The log, line by line, in constant memory."""
     return with_broken(spec, _events(spec) if spec.format == "events" else _dialogues(spec))
-
-
-def first_version(spec: LogSpec, index: int, series: str = "s") -> MadeDialogue:
-    """Version 1 of dialogue `index`. Series have session ids and contents of their own."""
-    return make_dialogue(
-        spec.seed,
-        index,
-        start=spec.start_second,
-        days=spec.days,
-        failed_share=spec.failed_share,
-        domains=spec.domains,
-        prefix=series,
-    )
 
 
 def entry_of(spec: LogSpec, made: MadeDialogue, kind: str) -> Entry:

@@ -9,8 +9,9 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from l2a.errors import UsageError
+from l2a.synth.conversation import first_version
 from l2a.synth.dialogue import MadeDialogue
-from l2a.synth.entries import FIRST, Entry, entry_of, first_version, with_broken
+from l2a.synth.entries import FIRST, Entry, entry_of, with_broken
 from l2a.synth.spec import LogSpec
 from l2a.synth.versions import CORRECTION, LATE, fate, revise
 from l2a.synth.write import Progress, Summary, replacing, write_entries

@@ -61,9 +61,9 @@ class LogSpec:
             )
         if self.oversize_bytes is not None and self.oversize_bytes < 1:
             raise UsageError(f"oversize_bytes must be 1 or more, not {self.oversize_bytes}.")
-        if unknown := set(self.domains) - {domain.name for domain in load_domains()}:
-            known = ", ".join(domain.name for domain in load_domains())
-            raise UsageError(f"There is no domain {', '.join(sorted(unknown))}. Choose from {known}.")
+        known = [domain.name for domain in load_domains()] if self.domains else []
+        if unknown := sorted(set(self.domains).difference(known)):
+            raise UsageError(f"There is no domain {', '.join(unknown)}. Choose from {', '.join(known)}.")
         if self.days < 1:
             raise UsageError(f"days must be 1 or more, not {self.days}.")
 

@@ -68,7 +68,9 @@ def test_a_question_inside_an_attack_gets_what_it_deserves(judge: EmbeddedJudge)
     ],
 )
 def test_several_topics_in_one_sentence_get_half_at_most(judge: EmbeddedJudge, packed: str) -> None:
-    judgement = judge.grader.grade([Question(packed, ["name: Tom Hill", "nombre: Tom"])])[0]
+    sentences = topical(packed)
+    assert len(sentences) > 1 or any(map(lists_topics, sentences))
+    judgement = judge.grader.grade([Question(packed, [*ITEMS, "nombre: Tom"])])[0]
     assert judgement.asks
     assert judgement.r_a is not None
     assert judgement.r_a <= 0.5

@@ -16,7 +16,7 @@ _JOINED = re.compile(_AND, re.IGNORECASE)
 _CHOICE = re.compile(r"\bor\b", re.IGNORECASE)
 # Where a clause may begin that asks: what comes before it greets, thanks or tells.
 _ASKING = re.compile(
-    rf"(?:^|[,;:.—–-]|\b(?:and|but|so|then|please|also|just)\b)\W*(?=(?:(?:at|on|in|from|to|for|with)\s+)?(?:{WH})\b"
+    rf"(?:^|[,;:.—–-]|\b(?:and|but|so|then|please|also|just)\b)\W{{0,3}}(?=(?:(?:at|on|in|from|to|for|with)\s+)?(?:{WH})\b"
     rf"|(?:{AUX})(?:n't)?\s+(?:i|you|we|it|there|this|that|the|your|they|he|she)\b|(?:{REQUEST_VERBS})\b"
     r"|(?:i|we)(?:'ll|\s+will|\s+would|\s+also|\s+just)*\s+need\b)|¿",
     re.IGNORECASE,
