@@ -36,6 +36,13 @@ SQL = {
     # Deep or repeated JSON must be a rejected line, never a crash, whatever the cluster's defaults are.
     "spark.sql.variant.allowDuplicateKeys": "false",
     "spark.databricks.delta.schema.autoMerge.enabled": "false",
+    # A night mostly corrects dialogues of the nights just before it: where a file holds few nights, few files are read.
+    "spark.sql.files.maxRecordsPerFile": "100000",
+    "spark.databricks.delta.optimize.minFileSize": str(16 * 2**20),
+    "spark.databricks.delta.optimize.maxFileSize": str(64 * 2**20),
+    # Each dialogue has its own: as a dictionary of all values and a number a row, they take half as much again.
+    "parquet.enable.dictionary#session_id": "false",
+    "parquet.enable.dictionary#dialogue_version": "false",
     # A batch of rows that are 1 MB each must fit into a worker.
     "spark.sql.execution.arrow.maxBytesPerBatch": "32m",
 }
