@@ -40,6 +40,8 @@ SQL = {
     "spark.sql.files.maxRecordsPerFile": "100000",
     "spark.databricks.delta.optimize.minFileSize": str(16 * 2**20),
     "spark.databricks.delta.optimize.maxFileSize": str(64 * 2**20),
+    # Text is a tenth of its size in a file: the usual 128 MB are much for one task, and few tasks leave cores idle.
+    "spark.sql.files.maxPartitionBytes": "32m",
     # Each dialogue has its own: as a dictionary of all values and a number a row, they take half as much again.
     "parquet.enable.dictionary#session_id": "false",
     "parquet.enable.dictionary#dialogue_version": "false",
