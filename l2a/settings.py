@@ -61,7 +61,7 @@ class IngestSettings(Section):
         default=16 * 1024 * 1024, ge=1, description="A larger message is quarantined (bytes)."
     )
     max_line_bytes: int = Field(
-        default=96 * 1024 * 1024,
+        default=32 * 1024 * 1024,
         ge=1,
         le=120 * 1024 * 1024,
         description="A longer input line is quarantined unparsed (bytes).",

@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 
+from py4j.protocol import Py4JNetworkError
 from pyspark.sql import SparkSession
 
 from l2a.progress import bar
@@ -48,7 +49,12 @@ def shown(spark: SparkSession, name: str) -> Iterator[None]:
                     finished = sum(info.numCompletedTasks for info in infos)
                     line.update(finished, sum(info.numTasks for info in infos), "Spark tasks")
 
-        thread = threading.Thread(target=watch, daemon=True)
+        def watch_while_alive() -> None:
+            # A Java process that is gone has nothing to show; whoever waits for it says so.
+            with contextlib.suppress(OSError, Py4JNetworkError):
+                watch()
+
+        thread = threading.Thread(target=watch_while_alive, daemon=True)
         thread.start()
         try:
             yield

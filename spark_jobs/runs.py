@@ -26,6 +26,7 @@ from l2a.tables.contract import Contract
 from l2a.tables.contracts import RUNS
 from l2a.tables.warehouse import Warehouse
 from spark_jobs.progress import shown
+from spark_jobs.session import check_alive
 
 
 @dataclasses.dataclass
@@ -169,6 +170,7 @@ def recorded(
         with shown(warehouse.spark, _title(step, subject)):
             counts = work()
     except Exception as error:
+        check_alive(warehouse.spark, error)
         try:
             # A run that its endpoints stopped has paid for what it asked until then.
             leave(

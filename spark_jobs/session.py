@@ -12,11 +12,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from py4j.protocol import Py4JNetworkError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
@@ -49,6 +51,11 @@ SQL = {
     "spark.sql.execution.arrow.maxBytesPerBatch": "32m",
 }
 
+GONE_SECONDS = 10.0
+"""What a Java process without memory takes to end, at most."""
+_logs: list[Path] = []
+"""Where the local sessions of this process write their logs."""
+
 
 def get(settings: SparkSettings) -> SparkSession:
     """The session in which a job runs.
@@ -76,6 +83,22 @@ def make_active(session: SparkSession) -> None:
     if jvm is not None and session.sparkContext._jsc is not None:
         SparkSession._activeSession = session
         jvm.SparkSession.setActiveSession(session._jsparkSession)
+
+
+def check_alive(session: SparkSession, error: Exception) -> None:
+    """Raises `EnvironmentProblem` in the place of an error that came of the end of a local session's Java process."""
+    java = getattr(session.sparkContext._gateway, "proc", None)
+    broken = isinstance(error, (OSError, Py4JNetworkError)) or "OutOfMemoryError" in str(error)
+    if java is None or not broken or not _logs:
+        return
+    try:
+        java.wait(GONE_SECONDS)
+    except subprocess.TimeoutExpired:
+        return
+    raise EnvironmentProblem(
+        "Spark's Java process ended in the middle, as it does when its memory runs out: give it more "
+        f"(L2A_SPARK__DRIVER_MEMORY or [spark] driver_memory) and run the same command again. Its log: {_logs[-1]}"
+    ) from error
 
 
 def _instantiated() -> SparkSession | None:
@@ -130,6 +153,7 @@ def _local(settings: SparkSettings) -> SparkSession:
     for key, value in conf.items():
         builder = builder.config(key, value)
     log = Path(settings.log or Path(tempfile.gettempdir()) / f"l2a-spark-{os.getpid()}.log")
+    _logs.append(log)
     # Workers import l2a and spark_jobs from where this process does.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
