@@ -154,6 +154,8 @@ def _local(settings: SparkSettings) -> SparkSession:
         builder = builder.config(key, value)
     log = Path(settings.log or Path(tempfile.gettempdir()) / f"l2a-spark-{os.getpid()}.log")
     _logs.append(log)
+    # It prints a traceback on its own where the Java process has ended, which `check_alive` says in a sentence.
+    logging.getLogger().addFilter(lambda record: record.funcName != "send_command")
     # Workers import l2a and spark_jobs from where this process does.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
