@@ -20,7 +20,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 FULL, ADAPTER = "full", "adapter"
+MEASURED = "## Measured"
+"""Opens the part of a model card that evaluations write."""
 _PAGE = 200
 
 
@@ -104,9 +106,13 @@ class Registry:
 
     def newest(self, condition: str) -> Version | None:
         """The newest registered version of a condition; None: it has none."""
+        return next(self.versions(condition), None)
+
+    def versions(self, condition: str) -> Iterator[Version]:
+        """The registered versions of a condition, newest first."""
         client = self._client
         if client is None or not condition:
-            return None
+            return
         quoted = _quoted(condition)
         with _explained(self.uri):
             pages = _pages(
@@ -114,7 +120,7 @@ class Registry:
                     f"name = {quoted}", max_results=_PAGE, order_by=["version_number DESC"], page_token=token
                 )
             )
-            return next((version for version in map(_version, pages) if version is not None), None)
+            yield from (version for version in map(_version, pages) if version is not None)
 
     def named(self, condition: str) -> Version | None:
         """The version that a name means to whoever asks a model: the champion's for `champion`, else the newest."""
@@ -133,6 +139,29 @@ class Registry:
             return None
         with _explained(self.uri):
             return client.get_run(version.run_id).data.metrics.get(name)
+
+    def measured(self, version: Version, values: Mapping[str, float], at: dt.datetime, card: str | None) -> None:
+        """Adds a point to metrics of the training run behind a version, and says on its card what was found.
+
+        values: by MLflow's name; at: when they were measured, which adds them once however often this is called.
+        card: Markdown, in the place of what the card said of an earlier measurement; None: it stays as it is.
+        """
+        from mlflow.entities import Metric
+
+        client = self._client
+        if client is None or not version.run_id:
+            return
+        moment = int(at.timestamp() * 1000)
+        with _explained(self.uri):
+            before = client.get_metric_history(version.run_id, next(iter(values))) if values else []
+            if moment not in {point.timestamp for point in before}:
+                points = [Metric(name, value, moment, len(before)) for name, value in values.items()]
+                client.log_batch(version.run_id, metrics=points)
+            if card is not None:
+                number = str(version.number)
+                before_it = (client.get_model_version(version.condition, number).description or "").split(MEASURED)[0]
+                told = f"{before_it.rstrip()}\n\n{MEASURED}\n\n{card}"
+                client.update_model_version(version.condition, number, told[:5000])
 
     def fetch(self, version: Version) -> Path:
         """The folder of the version's files on this machine. A local artifact store's own folder is given as it is;
@@ -281,12 +310,13 @@ def _quoted(name: str) -> str:
 
 @contextlib.contextmanager
 def _explained(uri: str) -> Iterator[None]:
-    """MLflow's errors as ours: a server that is down, a database of another version."""
+    """MLflow's errors as ours: a server that is down, a database of another version, or a damaged one."""
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError) as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         raise EnvironmentProblem(f"MLflow at {redacted(uri)} does not answer as it should: {redacted(said)}") from None
 

@@ -21,8 +21,6 @@ from spark_jobs.calls import Paid
 from spark_jobs.llm_policy import LLMPolicy, Reads, llm_policy, spoken
 from spark_jobs.model_policy import InProcess, in_process, said
 
-GREEDY = "@greedy"
-
 
 def answerer(
     condition: str, settings: EvaluateSettings, llm: LLMSettings, registry: Registry | None, *, greedy: bool
@@ -32,8 +30,8 @@ def answerer(
         if greedy:
             raise UsageError(f"--greedy: the built-in condition {condition} draws no tokens")
         return None
-    if condition.endswith(GREEDY):
-        raise UsageError(f"condition {condition}: give --condition {condition.removesuffix(GREEDY)} --greedy")
+    if condition.endswith(policy.GREEDY):
+        raise UsageError(f"condition {condition}: give --condition {condition.removesuffix(policy.GREEDY)} --greedy")
     version = registry.named(condition) if registry is not None else None
     if llm.endpoints:
         model = llm_policy(settings, llm, greedy=greedy)

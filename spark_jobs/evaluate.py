@@ -20,8 +20,10 @@ from l2a.metrics.evaluate import evaluate_sums
 from l2a.metrics.ranking import show_rankings
 from l2a.metrics.slices import EVERYTHING, by_slice, cube
 from l2a.metrics.table import show, show_comparisons
+from l2a.metrics.tracked import track
 from l2a.options import Command, common
-from l2a.settings import EvaluateSettings, JudgeSettings
+from l2a.policy import BUILT_IN
+from l2a.settings import EvaluateSettings, JudgeSettings, Settings
 from l2a.tables.contract import Contract
 from l2a.tables.contracts import COMPARISONS, METRIC_CUBE, METRIC_SLICES, METRICS
 from l2a.tables.warehouse import Warehouse
@@ -33,6 +35,7 @@ from spark_jobs.evaluating import (
     check_baseline,
     dropped_share,
     evaluation,
+    model_versions,
     placed,
     turn_sums,
     usable_grades,
@@ -68,6 +71,15 @@ def evaluate(
     if settings.baseline is not None:
         _compare(warehouse, which, settings.baseline, all_again=all_again)
     return _newest(warehouse, METRICS, which)
+
+
+def tell(warehouse: Warehouse, settings: Settings, rows: list[Row]) -> None:
+    """Prints an evaluation's table; the metrics of registered models go to MLflow, too."""
+    found = [row.asDict() for row in rows]
+    show(found, settings.evaluate.warn_share)
+    if any(row["condition"] not in BUILT_IN for row in found):
+        which = evaluation(warehouse, settings.judge, settings.evaluate)
+        track(settings, found, model_versions(warehouse, which))
 
 
 def comparisons(warehouse: Warehouse, judge: JudgeSettings, settings: EvaluateSettings) -> list[Row]:
@@ -197,7 +209,7 @@ def command(
     )
     chosen = settings.evaluate
     rows = evaluate(tables, settings.judge, chosen, all_again=all_again)
-    show((row.asDict() for row in rows), chosen.warn_share)
+    tell(tables, settings, rows)
     if chosen.baseline is not None:
         show_comparisons(row.asDict() for row in comparisons(tables, settings.judge, chosen))
     if asked_what_if or several or weights:

@@ -63,6 +63,12 @@ def conditions(warehouse: Warehouse, which: Evaluation) -> list[str]:
     return sorted(row[0] for row in _grades(warehouse, which).select("condition").distinct().collect())
 
 
+def model_versions(warehouse: Warehouse, which: Evaluation) -> dict[str, set[str]]:
+    """The model versions that each condition's graded rollouts are of."""
+    by_condition = _grades(warehouse, which).groupBy("condition")
+    return {name: set(found) for name, found in by_condition.agg(F.collect_set("model_version")).collect()}
+
+
 def check_baseline(warehouse: Warehouse, which: Evaluation, baseline: str) -> None:
     """Raises `UsageError`, with those that there are, for a baseline that no graded condition has the name of."""
     known = conditions(warehouse, which)

@@ -25,7 +25,7 @@ from l2a.registry import Registry
 from l2a.settings import EvaluateSettings, Settings
 from l2a.tables.contracts import DIALOGUES, ROLLOUTS, TURNS
 from l2a.tables.warehouse import Warehouse, sql_text
-from spark_jobs.answering import GREEDY, answerer, answers_of
+from spark_jobs.answering import answerer, answers_of
 from spark_jobs.calls import retryable
 from spark_jobs.command import all_again as all_again_option
 from spark_jobs.command import llm_given, llm_options, start
@@ -58,7 +58,7 @@ def rollout(
     settings = settings or EvaluateSettings()
     llm = llm or LLMSettings.model_validate({})
     model = answerer(condition, settings, llm, registry, greedy=greedy)
-    name = condition + GREEDY if greedy else condition
+    name = condition + policy.GREEDY if greedy else condition
     warehouse.read(TURNS)
     mine = f"condition = {sql_text(name)}"
 

@@ -10,13 +10,12 @@ import click
 from l2a import policy
 from l2a.errors import TooManyFailures
 from l2a.mapping import load
-from l2a.metrics.table import show
 from l2a.options import Command, common
 from l2a.progress import say
 from l2a.settings import Settings
 from spark_jobs.command import max_failed_share as max_failed_share_option
 from spark_jobs.command import start
-from spark_jobs.evaluate import evaluate
+from spark_jobs.evaluate import evaluate, tell
 from spark_jobs.extract import extract
 from spark_jobs.grade import grade
 from spark_jobs.ingest import ingest
@@ -71,7 +70,7 @@ def command(
         rollout(tables, condition, settings.evaluate, max_failed_share=allowed)
     grade(tables, settings.judge, settings.llm, max_failed_share=allowed)
     rows = evaluate(tables, settings.judge, settings.evaluate)
-    show((row.asDict() for row in rows), settings.evaluate.warn_share)
+    tell(tables, settings, rows)
     say(_where_next(settings.warehouse))
     if too_many is not None:
         raise too_many

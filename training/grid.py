@@ -3,12 +3,14 @@
 l2a grid demo --warehouse demo/warehouse
 l2a grid laptop --seeds 3 --output docs/results.md
 
-Each step is a command of l2a in a process of its own, so that a grid which is killed goes on where it was: what is
-trained stays trained, what is graded stays graded.
+Each step is a command of l2a, so that a grid which is killed goes on where it was: what is trained stays trained, what
+is graded stays graded. A training has a process of its own, which gives its memory back; the steps that measure share
+this one, and with it one Spark session.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -44,36 +46,49 @@ def grid(
     for method, seed in trained:
         name = condition_name(method, seed)
         words = ["train", method, "--condition", name, "--recipe", recipe_name, "--seed", str(seed)]
-        taken[f"train {name}"] = _run([*words, *arguments])
+        taken[f"train {name}"] = _train([*words, *arguments])
     names = [condition_name(method, seed) for method, seed in trained]
     asked = [word for name in (*BUILT_IN, *names) for word in ("--condition", name)]
-    taken["rollout"] = _run(["rollout", *asked, "--samples", str(recipe.grid.samples), *arguments])
+    taken["rollout"] = _measure(["rollout", *asked, "--samples", str(recipe.grid.samples), *arguments])
     if recipe.grid.greedy:
         asked = [word for name in names for word in ("--condition", name)]
-        taken["rollout --greedy"] = _run(["rollout", "--greedy", *asked, *arguments])
-    taken["grade"] = _run(["grade", *arguments])
+        taken["rollout --greedy"] = _measure(["rollout", "--greedy", *asked, *arguments])
+    taken["grade"] = _measure(["grade", *arguments])
     baseline = ["--baseline", BASELINE] if BASELINE in names else []
-    taken["evaluate"] = _run(["evaluate", *baseline, *arguments])
+    taken["evaluate"] = _measure(["evaluate", *baseline, *arguments])
     return taken
 
 
-def _run(words: list[str]) -> float:
-    """Seconds that a command took. Its own messages go where ours go; its table is left to the end."""
-    say(f"grid: l2a {' '.join(words)}")
-    started = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "l2a.cli", *words], stdout=subprocess.DEVNULL, check=False, env=_environment()
-    )
+def _train(words: list[str]) -> float:
+    """Seconds that a command took in a process of its own. Its messages go where ours go."""
+    started = _say(words)
+    done = subprocess.run([sys.executable, "-m", "l2a.cli", *words], stdout=subprocess.DEVNULL, check=False)
     if done.returncode:
-        raise L2AError(
-            f"grid: `l2a {' '.join(words)}` ended with exit code {done.returncode}; its message is above. What was "
-            "finished is kept: run the same grid again when that is mended."
-        )
+        raise _failure(words, f"ended with exit code {done.returncode}; its message is above.")
     return time.monotonic() - started
 
 
-def _environment() -> dict[str, str]:
-    return {**os.environ, "TOKENIZERS_PARALLELISM": "false"}
+def _measure(words: list[str]) -> float:
+    """Seconds that a command took in this process. The table that it prints is left to the end of the grid."""
+    started = _say(words)
+    front_door = click.get_current_context().find_root().command
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+        try:
+            front_door.main(words, prog_name="l2a", standalone_mode=False)
+        except click.ClickException as error:
+            raise _failure(words, f"ended with an error: {error.format_message()}") from error
+    return time.monotonic() - started
+
+
+def _say(words: list[str]) -> float:
+    say(f"grid: l2a {' '.join(words)}")
+    return time.monotonic()
+
+
+def _failure(words: list[str], what: str) -> L2AError:
+    return L2AError(
+        f"grid: `l2a {' '.join(words)}` {what} What was finished is kept: run the same grid again when that is mended."
+    )
 
 
 @click.command("grid", cls=Command)
@@ -100,6 +115,8 @@ def command(
     """
     from training import results
 
+    # Workers ask tokenizers beside each other.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     settings = settings_of(config, warehouse)
     chosen = load(recipe, settings.train.recipes)
     arguments = [
