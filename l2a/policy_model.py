@@ -81,14 +81,15 @@ class ModelPolicy:
         self.model_version = model_version
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self._tokenizer, self._model = load(Path(folder), base, self.device)
+        self._positions = getattr(self._model.config, "max_position_embeddings", None)
         self._max_length = max_length
         self._stop_rule = stop_rule
         self._ends = _end_tokens(self._model, self._tokenizer)
 
     def prompt(self, context: PolicyContext, max_tokens: int) -> Prompt:
-        """The prompt of a context, cut so that the answer has room too."""
-        positions = getattr(self._model.config, "max_position_embeddings", None)
-        room = None if positions is None else positions - max_tokens
+        """The prompt of a context, cut as it was in training. Where that is not known, the answer has room too."""
+        answer = 1 if self._max_length is not None else max_tokens
+        room = None if self._positions is None else self._positions - answer
         limits = [limit for limit in (self._max_length, room) if limit is not None]
         return policy_prompt(
             self._tokenizer,
@@ -110,8 +111,8 @@ class ModelPolicy:
     ) -> list[list[Answer]]:
         """The answers to each context, `samples` of them, in the order given. temperature 0: the likeliest tokens.
 
-        An answer ends at the model's end of turn, or after `max_tokens`. Raises UsageError where a prompt has no room
-        even for its instructions.
+        An answer ends at the model's end of turn, after `max_tokens`, or with the model's positions, as a server has
+        it. Raises UsageError where a prompt has no room even for its instructions.
         """
         prompts = [self.prompt(context, max_tokens) for context in contexts]
         found: list[list[Answer]] = [[] for _ in contexts]
@@ -162,6 +163,8 @@ class ModelPolicy:
                 going = ~torch.isin(chosen, self._ends)
                 for row, token in zip(rows[going].tolist(), chosen[going].tolist(), strict=True):
                     spoken[row].append(token)
+                if self._positions is not None:
+                    going &= place[:, 0] + 2 < self._positions
                 if not going.any() or step + 1 == max_tokens:
                     break
                 if not going.all():  # who has ended takes no further part

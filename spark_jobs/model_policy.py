@@ -57,7 +57,7 @@ class InProcess:
     def address(self) -> tuple[object, ...]:
         """All that the rollouts depend on beside the turns."""
         return (
-            "in process",
+            "in process, cut as in training",
             self.model_version,
             self.version.max_length,
             self.version.stop_rule,

@@ -17,6 +17,7 @@ from training import models, tiny
 from training.data import Turn, by_dialogue
 from training.job import Job
 from training.likelihood import optimize
+from training.ranks import is_main
 from training.rendering import Example
 from training.stages import Stage
 
@@ -35,7 +36,8 @@ def base(job: Job) -> Stage:
 
 def _as_it_is(job: Job, model: Path) -> dict[str, Any]:
     recipe = job.recipe.model
-    models.save(models.load_for_training(recipe.source, recipe), models.tokenizer_of(recipe.source), model)
+    if is_main():
+        models.save(models.load_for_training(recipe.source, recipe), models.tokenizer_of(recipe.source), model)
     return {"steps": 0, "turns": 0}
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from l2a.errors import UsageError
 from l2a.settings import Settings
-from training import data
+from training import data, models
 from training.job import Job
 from training.recipes import RL_METHODS, Recipe
 from training.rl import steps_of, usable
@@ -24,6 +23,7 @@ def dry_run(settings: Settings, recipe: Recipe, method: str, seed: int) -> list[
     versions = data.newest_versions(settings.warehouse)
     extractor = data.resolve_extractor(settings.warehouse, settings.judge.extractor, versions)
     job = prepare(settings, recipe, method, seed, versions, extractor)
+    models.check(recipe)
     parameters = _parameters(recipe)
     steps, tokens = _work(job, method)
     lengths = sorted(sum(len(m.content) for m in turn.context) / _CHARACTERS_A_TOKEN for turn in job.train)
@@ -49,24 +49,9 @@ def _parameters(recipe: Recipe) -> float:
     if recipe.model.source == "tiny":
         t = recipe.model.tiny
         return t.vocabulary * t.hidden + t.layers * (4 * t.hidden**2 + 3 * t.hidden * t.intermediate)
-    from transformers import AutoConfig
-
-    try:
-        config = AutoConfig.from_pretrained(recipe.model.source)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"model {recipe.model.source}: {str(error).splitlines()[0]}") from None
-    check_length(recipe, getattr(config, "max_position_embeddings", None))
+    config = models.config_of(recipe.model)
     hidden, layers = config.hidden_size, config.num_hidden_layers
     return float(config.vocab_size * hidden * 2 + layers * (4 * hidden**2 + 3 * hidden * config.intermediate_size))
-
-
-def check_length(recipe: Recipe, positions: int | None) -> None:
-    """Raises `UsageError` where prompts may be longer than the model has positions for."""
-    if positions is not None and recipe.model.max_length > positions:
-        raise UsageError(
-            f"recipe {recipe.name}: model.max_length is {recipe.model.max_length}, but {recipe.model.source} has "
-            f"{positions} positions"
-        )
 
 
 def _work(job: Job, method: str) -> tuple[int, float]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from l2a.dialogue.types import STOP_MARK
-from training.recipes import Model
+from l2a.errors import UsageError
+from training.recipes import Model, Recipe
 
 ADAPTER = "adapter_config.json"
 
@@ -25,6 +26,28 @@ def tokenizer_of(source: str | Path) -> Any:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "left"
     return tokenizer
+
+
+def config_of(recipe: Model) -> Any:
+    """The configuration of the model that a recipe starts from. Raises `UsageError` where there is none."""
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(recipe.source)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"model {recipe.source}: {str(error).splitlines()[0]}") from None
+
+
+def check(recipe: Recipe) -> None:
+    """Raises `UsageError` where the model is not there, or prompts may be longer than it has positions for."""
+    if recipe.model.source == "tiny":
+        return
+    positions = getattr(config_of(recipe.model), "max_position_embeddings", None)
+    if positions is not None and recipe.model.max_length > positions:
+        raise UsageError(
+            f"recipe {recipe.name}: model.max_length is {recipe.model.max_length}, but {recipe.model.source} has "
+            f"{positions} positions"
+        )
 
 
 def load_for_training(source: str | Path, recipe: Model) -> Any:

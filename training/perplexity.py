@@ -1,26 +1,34 @@
 """How well a model still reads ordinary text: the perplexity of what users say in dev dialogues.
 
-A guard, not a goal: a policy that pays for its reward with its language shows here (`l2a promote` looks at it).
+A guard, not a goal: a policy that pays for its reward with its language shows here (`l2a promote` looks at it). It is
+counted per word, so that models with tokenizers of their own can be compared, and over dialogues that a hash picks, so
+that a training on grown logs is measured on mostly the same ones.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 from training import models
-from training.data import by_dialogue
+from training.data import by_dialogue, share_of
 from training.job import Job
 from training.rendering import IGNORED, Renderer
 
 DIALOGUES = 100
+WORD = re.compile(r"[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]|[^\W_]+|[^\w\s]|_")
 
 
 def heldout_perplexity(folder: Path, job: Job) -> float | None:
-    """Perplexity over the tokens of users' messages, given all that was said before; None without dev dialogues."""
+    """Perplexity per word of users' messages, given all that was said before; None without dev dialogues.
+
+    A word is a run of letters or digits, a punctuation mark, or one character of a script that writes without spaces.
+    """
     import torch
 
-    turns = [own[-1] for own in by_dialogue(job.dev)][:DIALOGUES]
+    dialogues = sorted(by_dialogue(job.dev), key=lambda own: share_of(own[0].dialogue.session_id, 0))
+    turns = [own[-1] for own in dialogues[:DIALOGUES]]
     if not turns:
         return None
     tokenizer = models.tokenizer_of(folder)
@@ -39,7 +47,7 @@ def heldout_perplexity(folder: Path, job: Job) -> float | None:
             logits = model(input_ids=given).logits[0, :-1].float()
             wanted = torch.tensor(labels[1:], device=model.device)
             total += float(torch.nn.functional.cross_entropy(logits, wanted, ignore_index=IGNORED, reduction="sum"))
-            count += int((wanted != IGNORED).sum())
+            count += sum(len(WORD.findall(part["content"])) for part in chat if part["role"] == "user")
     return math.exp(total / count) if count else None
 
 

@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 
 
+def world_size() -> int:
+    """Processes of this training, each with a device of its own."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def is_main() -> bool:
     """Whether this process is the one that writes."""
     return os.environ.get("RANK", "0") == "0"
@@ -12,9 +17,8 @@ def is_main() -> bool:
 
 def barrier() -> None:
     """Waits for the other processes, where there are some."""
-    if os.environ.get("WORLD_SIZE", "1") == "1":
+    if world_size() == 1:
         return
-    import torch.distributed as distributed
+    from accelerate import PartialState
 
-    if distributed.is_initialized():
-        distributed.barrier()
+    PartialState().wait_for_everyone()

@@ -148,7 +148,17 @@ class Rl(Fitting):
             raise ValueError(
                 f"batch_size x generations ({answers}) cannot be divided by device_batch ({self.device_batch})"
             )
+        if not 0 < self.stops_a_batch < self.batch_size:
+            raise ValueError(
+                f"of batch_size ({self.batch_size}) prompts, stop_share ({self.stop_share:g}) are {self.stops_a_batch} "
+                "STOP turns: each batch needs some, and some others"
+            )
         return self
+
+    @property
+    def stops_a_batch(self) -> int:
+        """Prompts of a step that are STOP turns."""
+        return round(self.batch_size * self.stop_share)
 
 
 class Grid(Part):
@@ -179,12 +189,13 @@ class Recipe(Part):
         for method in self.overrides:
             if method not in RL_METHODS:
                 raise ValueError(f"overrides.{method}: only {', '.join(RL_METHODS)} share [rl]")
-            self.rl_of(method)
-        if self.model.max_length <= self.rl.completion_tokens:
-            raise ValueError(
-                f"model.max_length ({self.model.max_length}) leaves no room beside rl.completion_tokens "
-                f"({self.rl.completion_tokens})"
-            )
+        for method in RL_METHODS:
+            answer = self.rl_of(method).completion_tokens
+            if self.model.max_length <= answer:
+                raise ValueError(
+                    f"model.max_length ({self.model.max_length}) leaves no room beside rl.completion_tokens ({answer}) "
+                    f"of {method}"
+                )
         return self
 
     def rl_of(self, method: str) -> Rl:

@@ -10,6 +10,7 @@ grpo-sum      R = R_s + R_a + Omega
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from training import models
 from training.base import base
 from training.data import Turn, share_of
 from training.job import Job
+from training.ranks import world_size
 from training.recipes import Rl
 from training.rendering import Renderer
 from training.reward import Reward, row
@@ -67,13 +69,28 @@ def steps_of(part: Rl, turns: int) -> int:
     return part.steps or max(1, round(part.epochs * turns / part.batch_size))
 
 
+def answers_at_once(part: Rl) -> tuple[int, int]:
+    """Answers that a device takes at once, and how often it does so for an optimizer step.
+
+    Raises `UsageError` where a step's answers cannot be spread evenly over the devices of this training.
+    """
+    answers, devices = part.batch_size * part.generations, world_size()
+    device = part.device_batch or max(1, answers // devices)
+    if answers % (device * devices):
+        raise UsageError(
+            f"batch_size x generations ({answers}) cannot be divided by {device} answers at once (device_batch) on "
+            f"each of {devices} devices"
+        )
+    return device, answers // (device * devices)
+
+
 def schedule(asks: Sequence[Turn], stops: Sequence[Turn], part: Rl, seed: int) -> list[Turn]:
     """The turns of all steps, in order: every batch has the recipe's share of STOP turns and prompts of like length.
 
     Each kind is gone through in random order, again and again; STOP turns are rarer, so they come round more often.
     """
     draw = random.Random(seed)
-    n_stop = round(part.batch_size * part.stop_share) if stops else 0
+    n_stop = part.stops_a_batch if stops else 0
     counts = ((asks, part.batch_size - n_stop), (stops, n_stop))
     steps = steps_of(part, len(asks) + len(stops))
     batches: list[list[Turn]] = [[] for _ in range(steps)]
@@ -136,7 +153,7 @@ def trainer_of(
     return GRPOTrainer(
         model=str(start.model) if part.use_vllm else models.load_for_training(start.model, job.recipe.model),
         reward_funcs=reward,
-        args=_configuration(job, method, part, len(turns) // part.batch_size, checkpoints, bool(held_out)),
+        args=configuration(job, method, part, len(turns) // part.batch_size, checkpoints, bool(held_out)),
         train_dataset=Dataset.from_list(rows),
         eval_dataset=Dataset.from_list(held_out) if held_out else None,
         processing_class=renderer.tokenizer,
@@ -171,11 +188,12 @@ def _held_out(job: Job, method: str, part: Rl) -> list[Turn]:
     return turns[:whole]
 
 
-def _configuration(job: Job, method: str, part: Rl, steps: int, folder: Path, evaluates: bool) -> Any:
+def configuration(job: Job, method: str, part: Rl, steps: int, folder: Path, evaluates: bool) -> Any:
     from trl import GRPOConfig
 
-    answers = part.batch_size * part.generations
-    device = part.device_batch or answers
+    device, accumulation = answers_at_once(part)
+    # TRL wants whole groups on all devices together when it evaluates.
+    whole = part.generations // math.gcd(part.generations, world_size())
     vllm: dict[str, Any] = {}
     if part.use_vllm:
         vllm = {
@@ -192,8 +210,8 @@ def _configuration(job: Job, method: str, part: Rl, steps: int, folder: Path, ev
     return GRPOConfig(
         **models.trainer_settings(folder, part, job.seed, job.recipe.model.dtype),
         per_device_train_batch_size=device,
-        per_device_eval_batch_size=device,
-        gradient_accumulation_steps=answers // device,
+        per_device_eval_batch_size=math.ceil(device / whole) * whole,
+        gradient_accumulation_steps=accumulation,
         max_steps=steps * part.iterations,
         num_iterations=part.iterations,
         num_generations=part.generations,

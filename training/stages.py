@@ -9,6 +9,7 @@ that start alike share their first stages. A model folder is there whole or not 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -22,6 +23,7 @@ from typing import Any
 
 from l2a.errors import EnvironmentProblem
 from l2a.progress import bar, say
+from training.locks import held
 from training.ranks import barrier, is_main
 
 COMPLETE = "complete"
@@ -59,9 +61,19 @@ class Stage:
 
         Raises EnvironmentProblem when the disk is full; finished checkpoints stay.
         """
-        if self.model.is_dir():
-            say(f"train {self.name}: made already")
-            return
+        # Conditions that start alike make this stage once, whoever comes first.
+        alone = held(self.folder.with_suffix(".lock"), self._waits) if is_main() else contextlib.nullcontext()
+        with alone:
+            barrier()  # all processes of a training find the same
+            if self.model.is_dir():
+                say(f"train {self.name}: made already")
+            else:
+                self._make(work)
+
+    def _waits(self) -> None:
+        say(f"train {self.name}: another training makes the same stage, waiting for it")
+
+    def _make(self, work: Callable[[Path, Path], dict[str, Any]]) -> None:
         checkpoints = self.folder / "checkpoints"
         checkpoints.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=".model-", dir=self.folder))
@@ -72,7 +84,7 @@ class Stage:
                 os.replace(made, self.model)
             barrier()
         except Exception as error:
-            if _disk_full(error):
+            if disk_full(error):
                 last = last_checkpoint(checkpoints)
                 kept = f"The checkpoint {last} is whole" if last else "There is no checkpoint yet"
                 raise EnvironmentProblem(
@@ -137,7 +149,8 @@ def _callback(shown: Any, log: Callable[[dict[str, float], int], None]) -> Any:
     return Follow()
 
 
-def _disk_full(error: BaseException | None) -> bool:
+def disk_full(error: BaseException | None) -> bool:
+    """Whether an error came of a disk without space, in the words of all that write here."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return True

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import fcntl
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from l2a.errors import L2AError
 from l2a.progress import say
 from l2a.settings import Settings
 from training import data
+from training.locks import held
 from training.ranks import is_main
 
 
@@ -67,15 +67,12 @@ def save(file: Path, state: State) -> None:
 @contextlib.contextmanager
 def alone(root: Path, condition: str) -> Iterator[None]:
     """Holds the condition against a second training of it; the lock ends with the process, however it ends."""
-    root.mkdir(parents=True, exist_ok=True)
     if not is_main():
         yield
         return
-    with (root / f"{condition}.lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise L2AError(
-                f"condition {condition} is being trained by another process: wait for it, or stop it"
-            ) from None
+
+    def refuse() -> None:
+        raise L2AError(f"condition {condition} is being trained by another process: wait for it, or stop it") from None
+
+    with held(root / f"{condition}.lock", refuse):
         yield

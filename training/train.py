@@ -6,13 +6,15 @@ teach nothing new since, it does nothing.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from l2a.errors import UsageError
+from l2a.errors import EnvironmentProblem, L2AError, UsageError
 from l2a.judge.open import grader_name
 from l2a.progress import say
 from l2a.settings import Settings, training_folder
@@ -24,16 +26,16 @@ from training.job import Job
 from training.perplexity import heldout_perplexity
 from training.ranks import is_main
 from training.recipes import RL_METHODS, Recipe
-from training.rl import WITHOUT_STOP_RULE, rl, usable
+from training.rl import WITHOUT_STOP_RULE, answers_at_once, rl, usable
 from training.sft import sft
-from training.stages import Stage
+from training.stages import Stage, disk_full
 from training.state import State, alone, begin, fresh, save
 from training.tracking import Run, card
 
 NAMES = ("expert", "random", "champion")
 """Conditions that no training may be called."""
-
-
+CONDITION = re.compile(r"(?![. ])[^@/\\:\x00-\x1f\x7f]{1,100}(?<![. ])")
+"""What a name has to look like to be a file, a model of MLflow and part of `NAME@greedy`."""
 NOT_TRAINED_BY = {"name", "about", "grid"}
 """Fields of a recipe that no model depends on."""
 
@@ -52,6 +54,7 @@ def prepare(
     job = Job(settings, recipe, training_folder(settings), train, dev, data.digest(train), extractor, seed)
     if method in RL_METHODS:
         usable(job, method, recipe.rl_of(method))
+        answers_at_once(recipe.rl_of(method))
     elif not any(turn.is_final for turn in train):
         raise UsageError(f"{method}: there is no usable STOP turn in the train split, nothing to learn stopping from")
     return job
@@ -63,8 +66,11 @@ def train(settings: Settings, recipe: Recipe, method: str, condition: str, seed:
     Raises `UsageError` for a condition's name that is taken, data that cannot be trained on, or another training of the
     same condition that runs; EnvironmentProblem where the disk is full.
     """
-    if condition in NAMES or "@" in condition or not condition.strip():
-        raise UsageError(f"condition {condition!r}: choose another name; no @, and none of {', '.join(NAMES)}")
+    if condition in NAMES or not CONDITION.fullmatch(condition):
+        raise UsageError(
+            f"condition {condition!r}: choose another name, of at most 100 characters, without @ / \\ : and line "
+            f"breaks, without a dot or space at its ends, and none of {', '.join(NAMES)}"
+        )
     root = training_folder(settings)
     if recipe.model.source == "tiny":
         models.one_thread()
@@ -79,9 +85,18 @@ def train(settings: Settings, recipe: Recipe, method: str, condition: str, seed:
             return None
         if state.finished or (state.training_id not in (None, wanted)):
             state = fresh(settings, asked)
+        models.check(recipe)
         state.training_id = wanted
-        save(file, state)
-        return _work(settings, job, state, file, condition, method)
+        try:
+            save(file, state)
+            return _work(settings, job, state, file, condition, method)
+        except Exception as error:
+            if isinstance(error, L2AError) or not disk_full(error):
+                raise
+            raise EnvironmentProblem(
+                f"train {condition}: no space left on the disk of {root} or of MLflow. Free some space and run the "
+                "same command again, it goes on where it was."
+            ) from error
 
 
 def _work(settings: Settings, job: Job, state: State, file: Path, condition: str, method: str) -> Training | None:
@@ -98,8 +113,11 @@ def _work(settings: Settings, job: Job, state: State, file: Path, condition: str
         stage = _stage(job, method)
     except BaseException:
         state.seconds += time.monotonic() - clock
-        save(file, state)
-        run.failed()
+        # What it ended with is what has to be told: on a full disk neither of these can be written.
+        with contextlib.suppress(Exception):
+            save(file, state)
+        with contextlib.suppress(Exception):
+            run.failed()
         raise
     state.seconds += time.monotonic() - clock
     save(file, state)
@@ -171,12 +189,13 @@ def _registration(
     job: Job, state: State, condition: str, method: str, stage: Stage, perplexity: float | None
 ) -> tuple[dict[str, str], str]:
     recipe, facts = job.recipe.model, stage.facts
+    answers = (job.recipe.rl_of(method) if method in RL_METHODS else job.recipe.rl).completion_tokens
     adapter_base = models.base_of(stage.model)
     tags = {
         "l2a.kind": "adapter" if adapter_base else "full",
         "l2a.method": method,
         "l2a.training_id": str(state.training_id),
-        "l2a.max_length": str(recipe.max_length - job.recipe.rl.completion_tokens),
+        "l2a.max_length": str(recipe.max_length - answers),
         "l2a.stop_rule": str(method not in WITHOUT_STOP_RULE).lower(),
         **({"l2a.base": adapter_base} if adapter_base else {}),
     }

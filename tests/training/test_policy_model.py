@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -124,6 +126,22 @@ def test_a_prompt_that_is_too_long_loses_its_oldest_messages(folder: Path) -> No
     assert answer.prompt_tokens < len(limit)
     with pytest.raises(UsageError, match="no room for a policy's instructions"):
         ModelPolicy(folder, model_version="v1", max_length=8).answer([long])
+
+
+def test_a_prompt_is_cut_as_in_training_however_long_an_answer_may_be(folder: Path, tmp_path: Path) -> None:
+    long, trained = context(0, 9), 580
+    roomy = ModelPolicy(folder, model_version="v1", max_length=trained)
+    read = len(roomy.prompt(long, 16).tokens)
+    small = tmp_path / "small"
+    shutil.copytree(folder, small)
+    config = json.loads((small / "config.json").read_text(encoding="utf-8"))
+    (small / "config.json").write_text(json.dumps(config | {"max_position_embeddings": read + 2}), encoding="utf-8")
+    policy = ModelPolicy(small, model_version="v1", max_length=trained)
+    assert policy.prompt(long, 256) == roomy.prompt(long, 16)
+    (answers,) = policy.answer([long], samples=20, max_tokens=256)
+    assert max(answer.completion_tokens for answer in answers) == 2, "it goes as far as the positions do"
+    for cut, whole in zip(answers, roomy.answer([long], samples=20, max_tokens=256)[0], strict=True):
+        assert whole.text.startswith(cut.text.rstrip("\ufffd"))
 
 
 def test_a_message_of_a_megabyte_is_cut_from_its_front(folder: Path) -> None:

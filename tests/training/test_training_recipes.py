@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from l2a.errors import UsageError
-from training.dry_run import check_length
+from l2a.settings import Settings
+from training.job import Job
+from training.models import check
 from training.recipes import load, shipped
+from training.rl import answers_at_once, configuration
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -25,6 +28,9 @@ def test_every_recipe_that_ships_is_whole(name: str) -> None:
         ("[rl]\nlearning_rat = 1", "rl.learning_rat"),
         ("[rl]\nbatch_size = 3\ndevice_batch = 4", "cannot be divided"),
         ("[rl]\nstop_share = 1.5", "rl.stop_share"),
+        ("[rl]\nstop_share = 0.02", "0 STOP turns"),
+        ("[rl]\nbatch_size = 1", "0 STOP turns"),
+        ("[overrides.grpo-sum]\ncompletion_tokens = 600", "no room.*grpo-sum"),
         ("[model]\nmax_length = 40\n[rl]\ncompletion_tokens = 40", "no room"),
         ("[model.tiny]\nhidden = 30\nheads = 4", "hidden"),
         ("[overrides.sft]\nsteps = 1", "overrides"),
@@ -47,6 +53,42 @@ def test_a_recipe_of_ones_own_comes_before_one_that_ships(tmp_path: Path) -> Non
         load("nothing-of-that-name", str(tmp_path))
 
 
-def test_a_context_longer_than_the_models_is_refused() -> None:
+def test_a_context_longer_than_the_models_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "qwen2", "max_position_embeddings": 128}')
+    recipe = load("ci")
+    starts = recipe.model_copy(update={"model": recipe.model.model_copy(update={"source": str(tmp_path)})})
     with pytest.raises(UsageError, match="has 128 positions"):
-        check_length(load("ci"), 128)
+        check(starts)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(UsageError, match=f"model {tmp_path}: "):
+        check(starts)
+
+
+@pytest.mark.parametrize(
+    ("name", "devices", "expected"),
+    [("laptop", 1, (80, 1)), ("qwen2.5-7b-lora", 1, (16, 20)), ("qwen2.5-7b-full", 8, (8, 5)),
+     ("qwen2.5-32b", 16, (4, 5))],
+)  # fmt: skip
+def test_a_step_has_as_many_answers_on_any_number_of_devices(
+    name: str, devices: int, expected: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", str(devices))
+    part = load(name).rl_of("grpo")
+    device, accumulation = answers_at_once(part)
+    assert (device, accumulation) == expected
+    assert device * accumulation * devices == part.batch_size * part.generations
+
+
+def test_answers_that_devices_cannot_share_evenly_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(UsageError, match="each of 3 devices"):
+        answers_at_once(load("qwen2.5-7b-full").rl_of("grpo"))
+
+
+@pytest.mark.parametrize("name", ["laptop", "qwen2.5-7b-lora", "qwen2.5-7b-full", "qwen2.5-32b"])
+def test_trl_takes_what_a_recipe_becomes(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = load(name)
+    job = Job(Settings(), recipe, tmp_path, [], [], "data", "extractor", 0)
+    made = configuration(job, "grpo", recipe.rl_of("grpo"), 10, tmp_path, True)
+    assert made.num_generations == 5 and made.max_steps == 10
+    assert made.per_device_eval_batch_size % made.num_generations == 0

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from l2a.dialogue.types import STOP_MARK, Message
@@ -102,6 +102,7 @@ def test_the_second_grader_goes_by_words() -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 20), st.integers(2, 12), st.integers(1, 30), st.floats(0.1, 0.9))
 def test_every_batch_has_its_share_of_stops(asks: int, stops: int, batch: int, steps: int, share: float) -> None:
+    assume(0 < round(batch * share) < batch)
     part = Rl(steps=steps, batch_size=batch, stop_share=share)
     planned = schedule(
         [turn(f"a{n}") for n in range(asks)], [turn(f"s{n}", 3, True) for n in range(stops)], part, seed=1

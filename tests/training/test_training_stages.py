@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,23 @@ def test_a_model_that_is_there_is_not_made_again(tmp_path: Path) -> None:
     stage.run(work)
     assert len(made) == 1 and stage.facts == {"steps": 3}
     assert Stage(tmp_path, "sft", ["other data"]).folder != stage.folder
+
+
+def test_two_trainings_that_start_alike_make_the_stage_once(tmp_path: Path) -> None:
+    stage, made, begun = Stage(tmp_path, "base", ["data"]), [], threading.Event()
+
+    def work(checkpoints: Path, model: Path) -> dict[str, Any]:
+        begun.set()
+        time.sleep(0.3)
+        made.append(checkpoint(checkpoints, len(made), whole=True))
+        return {"steps": 3}
+
+    first = threading.Thread(target=stage.run, args=[work])
+    first.start()
+    begun.wait()
+    Stage(tmp_path, "base", ["data"]).run(work)
+    first.join()
+    assert len(made) == 1 and stage.facts == {"steps": 3}
 
 
 def test_a_checkpoint_cut_short_is_never_gone_on_from(tmp_path: Path) -> None:
