@@ -21,7 +21,10 @@ MESSAGES = "plain_messages"
 _KINDS, _CAST, _TIMES = "_kinds", "_cast", "_times"
 _NO_TIME, _NO_SEQUENCE = "(no time)", "(no sequence)"
 """Names that no message has: their values are null."""
-_TIME = r"\d{4}-\d{2}-\d{2}([T ][^,]+)?"
+_TIME = r"\d{4}-\d{2}-\d{2}(?:[T ][^,]+)?"
+_ONLY_TIMES = f"^{_TIME}(?:,{_TIME})*+$"
+"""Possessive: Java's regular expressions recurse for every round of a repeated group that may be taken back, and a
+dialogue of a thousand messages would overflow the stack."""
 
 
 def with_plain_messages(rows: DataFrame, mapping: Mapping, max_message_bytes: int) -> DataFrame:
@@ -50,7 +53,7 @@ def with_plain_messages(rows: DataFrame, mapping: Mapping, max_message_bytes: in
         & F.array_contains(F.array(*map(F.lit, ours)), "user")
         & F.array_contains(roles, "user")
         & (F.octet_length(F.array_join(contents, "")) <= max_message_bytes)
-        & ((listed == "") | listed.rlike(f"^{_TIME}(,{_TIME})*$"))
+        & ((listed == "") | listed.rlike(_ONLY_TIMES))
         & (F.size(F.array_compact(times.try_cast("array<timestamp>"))) == F.size(times))
     )
     if mapping.message.tool_calls is not None:

@@ -79,3 +79,13 @@ def test_made_up_logs_are_mostly_plain(spark: SparkSession, write_lines: Callabl
     path = write_lines("made-up.jsonl", lines(LogSpec(50, seed=3)))
     rows = files.lines(spark, [path], []).withColumn("v", F.try_parse_json("value"))
     assert with_plain_messages(rows, load("native"), 1 << 20).where(F.col(PLAIN).isNull()).count() == 0
+
+
+def test_a_dialogue_may_have_any_number_of_timed_messages(spark: SparkSession, write_lines: Callable[..., str]) -> None:
+    times = [f"2026-01-01T00:{i // 60 % 60:02d}:{i % 60:02d}.{i:06d}Z" for i in range(20_000)]
+    messages = [{"role": "user", "content": "x", "ts": ts} for ts in times]
+    worse = [*messages, {"role": "user", "content": "x", "ts": "noon"}]
+    path = write_lines("long.jsonl", [{"session_id": f"s-{n}", "messages": m} for n, m in enumerate((messages, worse))])
+    rows = parse.parse(files.lines(spark, [path], []), load("native"), 1 << 20, 1 << 24).orderBy("place")
+    found = [tuple(row) for row in rows.select(F.size("messages"), "reason").collect()]
+    assert found == [(20_000, None), (20_001, "not a time: ts is noon at message 20001")]
