@@ -21,6 +21,9 @@ BLANK = "blank"
 
 NO_USER_MESSAGE = "no user message: nobody answers the expert"
 
+_YEARS = (-62_135_596_800_000_000, 253_402_300_799_999_999)
+"""Microseconds from the year 1 to the year 9999."""
+
 _ISO = r"^\d{4}-\d{2}-\d{2}([T ].+)?$"
 
 
@@ -156,7 +159,9 @@ def _time(variant: Column, mapping: Mapping, name: str) -> tuple[Column, Column]
     else:
         per_second = 1_000_000 if mapping.timestamps == "epoch_s" else 1_000
         number = as_text.try_cast("decimal(38,6)")
-        micros = (number * per_second).try_cast("bigint")
+        # A product may overflow, and a year be one that Python does not know: then the number is no time.
+        micros = F.try_multiply(number, F.lit(per_second)).try_cast("bigint")
+        micros = F.when(micros.between(*_YEARS), micros)
         moment = moment.when(~kind.startswith("OBJECT") & ~kind.startswith("ARRAY"), F.timestamp_micros(micros))
     said = F.substr(F.coalesce(as_text, kind), F.lit(1), F.lit(60))
     problem = F.when(~_is_null(variant) & moment.isNull(), F.concat(F.lit(f"not a time: {name} is "), said))

@@ -149,6 +149,16 @@ def test_a_mapping_of_ones_own_reaches_into_any_document(parsed, tmp_path) -> No
     assert rows[0]["updated_at"] == utc(2023, 11, 14, 22, 13, 20, 500000)
 
 
+@pytest.mark.parametrize("unit", ["epoch_s", "epoch_ms"])
+def test_a_number_that_is_far_from_any_time_rejects_its_line_only(parsed, unit) -> None:
+    form = load("native").model_dump(exclude={"timestamps"})
+    far: list[Any] = [1e27, 10**28, "9" * 29, "9" * 60, 1e300, 10**15, -(10**15), True, "soon"]
+    lines = [dialogue("far", updated_at=each) for each in far]
+    rows = parsed([*lines, dialogue("near", updated_at=0)], Mapping(**form, timestamps=unit))
+    assert [row["reason"] and row["reason"][:26] for row in rows] == ["not a time: updated_at is "] * len(far) + [None]
+    assert rows[-1]["updated_at"] == utc(1970, 1, 1)
+
+
 def test_event_rows_need_an_order(parsed) -> None:
     event = {"session_id": "s", "role": "customer", "content": "hi"}
     lines = [
