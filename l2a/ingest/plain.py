@@ -1,6 +1,6 @@
 """The common case of a document's messages, compiled: every message has a text, a role by our own name and a good time.
 
-The careful way (`parse._message`) looks at each message by itself, in functions over arrays that Spark interprets; it
+The careful way (`message`) looks at each message by itself, in functions over arrays that Spark interprets; it
 knows every form and names every fault. This way casts all messages at once and is about ten times faster. It is taken
 only where the types of all messages show that the careful way would find the same messages and no fault; a test holds
 the two together.
@@ -13,7 +13,7 @@ import re
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from l2a.mapping import Mapping
+from l2a.mapping import Mapping, several
 
 MESSAGES = "plain_messages"
 """The messages (array of struct role, content, ts, seq) where they are plain, else null."""
@@ -56,8 +56,8 @@ def with_plain_messages(rows: DataFrame, mapping: Mapping, max_message_bytes: in
         & ((listed == "") | listed.rlike(_ONLY_TIMES))
         & (F.size(F.array_compact(times.try_cast("array<timestamp>"))) == F.size(times))
     )
-    if mapping.message.tool_calls is not None:
-        plain = plain & ~_has(mapping.message.tool_calls.removeprefix("$."), "[^,>]+")
+    for other in _others(mapping):
+        plain = plain & ~_has(other, "(?!VOID[,>])[^,>]+")
     return rows.withColumn(MESSAGES, F.when(plain, F.col(_CAST).cast(_TYPE))).drop(_KINDS, _CAST, _TIMES)
 
 
@@ -67,13 +67,21 @@ _TYPE = "array<struct<role:string,content:string,ts:timestamp,seq:bigint>>"
 def _names(mapping: Mapping) -> tuple[str, str, str] | None:
     """The messages' fields for role, content and ts, where the mapping names them without a path."""
     fields = mapping.message
-    paths = (fields.role, fields.content, fields.ts or f"$.{_NO_TIME}")
-    if not all(re.fullmatch(r"\$\.\w+", path) for path in (fields.role, fields.content, fields.ts or "$.ts")):
-        return None
-    if fields.tool_calls is not None and not re.fullmatch(r"\$\.\w+", fields.tool_calls):
+    paths = (fields.role, several(fields.content)[0], fields.ts or f"$.{_NO_TIME}")
+    if not all(map(_is_name, (*paths[:2], fields.ts or "$.ts", *several(fields.content), *several(fields.tool_calls)))):
         return None
     role, content, ts = (path.removeprefix("$.") for path in paths)
     return (role, content, ts) if len({role, content, ts}) == 3 and fields.sequence is None else None
+
+
+def _is_name(path: str) -> bool:
+    return re.fullmatch(r"\$\.\w+", path) is not None
+
+
+def _others(mapping: Mapping) -> list[str]:
+    """Fields that may stand in for the content: messages are plain where all of these are null."""
+    fields = mapping.message
+    return [path.removeprefix("$.") for path in (*several(fields.content)[1:], *several(fields.tool_calls))]
 
 
 def _has(name: str, kind: str) -> Column:

@@ -28,7 +28,19 @@ def json_path(path: str) -> str:
     return rooted
 
 
+def several(given: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    """What a setting that takes one value or a list of them names."""
+    return () if given is None else (given,) if isinstance(given, str) else given
+
+
+def _json_paths(given: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    return json_path(given) if isinstance(given, str) else tuple(map(json_path, given))
+
+
 JsonPath = Annotated[str, AfterValidator(json_path)]
+OneOrMore = str | Annotated[tuple[str, ...], Field(min_length=1)]
+JsonPaths = Annotated[OneOrMore, AfterValidator(_json_paths)]
+"""One path or a list of them, of which the first that leads to anything counts."""
 
 
 class _Part(BaseModel):
@@ -53,14 +65,14 @@ class MessageFields(_Part):
     """Where a message (or an event row) holds what belongs to the message."""
 
     role: JsonPath = "$.role"
-    content: JsonPath = "$.content"
+    content: JsonPaths = "$.content"
     ts: JsonPath | None = None
     sequence: JsonPath | None = None
     """Order of event rows; unset: ts."""
-    text_parts: str | None = None
-    """Where content may be a list of parts: the name of the text in a part."""
-    tool_calls: JsonPath | None = None
-    """A message without content that holds this is kept as a tool message with the calls as JSON."""
+    text_parts: OneOrMore | None = None
+    """Where content may be a list of parts: the name of the text in a part that is an object."""
+    tool_calls: JsonPaths | None = None
+    """A message without content, or with an empty one, that holds calls is a tool message with the calls as JSON."""
 
 
 class Constants(_Part):

@@ -97,6 +97,41 @@ def test_openai_chats_with_parts_and_tool_calls(parsed) -> None:
     assert (first["domain"], first["group"], second["domain"]) == ("bank", "7", None)
 
 
+CALL = {"id": "call_1", "type": "function", "function": {"name": "look_up", "arguments": "{}"}}
+OLDER = {"name": "look_up", "arguments": "{}"}
+ASSISTANTS: list[tuple[dict[str, Any], tuple[str, Any]]] = [
+    ({"content": "", "tool_calls": [CALL]}, ("tool", [CALL])),
+    ({"content": [], "tool_calls": [CALL]}, ("tool", [CALL])),
+    ({"content": [{"type": "text", "text": " "}], "tool_calls": [CALL]}, ("tool", [CALL])),
+    ({"content": None, "function_call": OLDER}, ("tool", OLDER)),
+    ({"content": None, "tool_calls": [], "function_call": OLDER}, ("tool", OLDER)),
+    ({"content": "", "tool_calls": []}, ("assistant", "")),
+    ({"content": "Where?", "function_call": OLDER}, ("assistant", "Where?")),
+    ({"content": None, "refusal": "I cannot say."}, ("assistant", "I cannot say.")),
+    ({"content": "Where?", "refusal": None}, ("assistant", "Where?")),
+    ({"content": ["Where?", {"type": "text", "text": "When?"}]}, ("assistant", "Where?\nWhen?")),
+    ({"content": [{"type": "refusal", "refusal": "I cannot say."}]}, ("assistant", "I cannot say.")),
+]
+
+
+def test_openai_calls_and_refusals_are_kept_however_they_are_written(parsed) -> None:
+    lines = [
+        {"id": str(i), "messages": [{"role": "user", "content": "hi"}, {"role": "assistant", **said}]}
+        for i, (said, _) in enumerate(ASSISTANTS)
+    ]
+    for row, (_, (role, content)) in zip(parsed(lines, load("openai")), ASSISTANTS, strict=True):
+        assert row["reason"] is None
+        said = row["messages"][1]
+        assert (said["role"], json.loads(said["content"]) if role == "tool" else said["content"]) == (role, content)
+
+
+@pytest.mark.parametrize("part", [5, None, ["My card"], True])
+def test_a_part_that_is_neither_text_nor_object_rejects_the_line(parsed, part) -> None:
+    (row,) = parsed([{"id": "1", "messages": [{"role": "user", "content": ["My card", part]}]}], load("openai"))
+    wrong = "content of the wrong type: array with a part that is neither text nor object"
+    assert row["reason"] == f"{wrong} at message 1"
+
+
 CUSTOM = """
 name = "tickets"
 timestamps = "epoch_ms"
@@ -185,6 +220,10 @@ BAD_MAPPINGS = {
     "an unknown role": (
         '[fields]\nsession_id = "id"\nmessages = "m"\n[roles]\nhuman = "customer"',
         "roles.human: Input should be 'user', 'assistant', 'system' or 'tool'",
+    ),
+    "no path for the content": (
+        '[fields]\nsession_id = "a"\nmessages = "m"\n[message]\ncontent = ["a", "b..c"]',
+        "'b..c'",
     ),
     "events without order": ('kind = "event"\n[fields]\nsession_id = "id"', "an event mapping needs an order"),
 }
