@@ -1,16 +1,17 @@
 """### Measuring all conditions
 
-Every week, and when another condition becomes champion: each condition (the built-in `expert` and `random`, and every
-one in the registry) is **rolled out** and **graded** by itself, so that one that fails stops no other; then
-**evaluate** writes metrics of all that are graded, each compared with the champion. Over time they are shown by
-`l2a sql "SELECT * FROM metric_history"`.
+Every week, and when another condition becomes champion: each condition (the built-in `expert` and `random`, every one
+in the registry in its newest version, and `champion`, the very version in production) is **rolled out** and **graded**
+by itself, so that one that fails stops no other; then **evaluate** writes metrics of all that are graded, each compared
+with `champion`. Over time they are shown by `l2a sql "SELECT * FROM metric_history"`.
 
 #### When it is red
 **all_measured** is red if any condition's rollout or grading is: look at the mapped task with its name. The metrics of
 the others are there. Clear the failed ones when the cause is mended; nothing that was answered is paid again.
 
 #### By hand
-Trigger with `{"conditions": ["grpo-20261122"]}` to measure only these. There is nothing to backfill.
+Trigger with `{"conditions": ["grpo-20261122"]}` to measure only these, and `champion` for comparison. There is nothing
+to backfill.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ with DAG(
     max_active_runs=1,
     params={
         "conditions": Param(
-            None, type=["null", "array"], items={"type": "string"}, description="Only these; empty: all."
+            None, type=["null", "array"], items={"type": "string"}, description="Only these and champion; empty: all."
         )
     },
     default_args=ARGUMENTS,
@@ -47,15 +48,14 @@ with DAG(
         """Which conditions to measure."""
         from l2a.nightly.training import conditions as known
 
-        return list(params["conditions"] or known(settings()))
+        return known(settings(), params["conditions"] or ())
 
     @task(execution_timeout=timedelta(minutes=30), trigger_rule=TriggerRule.ALL_DONE)
-    def baseline() -> list[str]:
+    def baseline(names: list[str] | None) -> list[str]:
         """The arguments of the evaluation: the champion is what the others are compared with."""
-        from l2a.nightly.training import champion
+        from l2a.registry import CHAMPION
 
-        name = champion(settings())
-        return arguments(*(("--baseline", name) if name else ()))
+        return arguments(*(("--baseline", CHAMPION) if CHAMPION in (names or ()) else ()))
 
     @task_group
     def measure(condition: str) -> None:
@@ -70,9 +70,11 @@ with DAG(
         )  # fmt: skip
         rollout >> grade
 
-    measured = measure.expand(condition=conditions())
+    names = conditions()
+    measured = measure.expand(condition=names)
+    compared = baseline(names)
     evaluate = Step(
-        task_id="evaluate", application_args=baseline(), trigger_rule=TriggerRule.ALL_DONE, **options("evaluate")
+        task_id="evaluate", application_args=compared, trigger_rule=TriggerRule.ALL_DONE, **options("evaluate")
     )
     measured >> evaluate
     [measured, evaluate] >> EmptyOperator(task_id="all_measured")

@@ -3,9 +3,9 @@
 Started by the asset `turns`, or by hand. **decide** applies the rule of section `[retrain]`: enough new usable turns
 since the last training, and not too soon after it; where it says no, the run ends green with all else skipped. Then a
 training is **submitted** as a detached job named after its condition (`grpo-20261122`), **awaited** without holding a
-worker's slot, and its condition and the champion are rolled out, graded and **evaluated** on the same dialogues.
-**promote** makes it champion if the rule of promotion allows, and says why if not; only then the asset `model_promoted`
-is published.
+worker's slot, and its condition and the condition `champion` (the very version in production; `random` before there is
+one) are rolled out, graded and **evaluated** on the same dialogues. **promote** makes it champion if the rule of
+promotion allows, and says why if not; only then the asset `model_promoted` is published.
 
 #### When it is red
 - **submit**, `is not started: ... is running`: another retraining runs; only one does at a time.

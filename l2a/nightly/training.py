@@ -10,12 +10,13 @@ import datetime as dt
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from l2a.errors import JobError, L2AError
 from l2a.launch import State, Status, launcher
 from l2a.nightly.retraining import Decision, condition_name, decide, trained_conditions
-from l2a.registry import Registry
+from l2a.registry import CHAMPION, Registry
 from l2a.settings import Settings
 from l2a.sql import storage
 
@@ -31,7 +32,7 @@ class Plan:
     champion: str | None
     """The condition in production; None: nothing was promoted yet."""
     baseline: str
-    """What the new condition is compared with: the champion, or the built-in `random` where there is none."""
+    """What the new condition is compared with: `champion`, or the built-in `random` where there is none."""
     why: str
     versions: dict[str, int]
     """Delta versions of the tables when it was decided."""
@@ -48,7 +49,8 @@ def plan(settings: Settings, now: dt.datetime, *, force: bool = False) -> tuple[
     crowned = champion(settings)
     name = condition_name(settings.retrain.method, now.date(), trained_conditions(settings.warehouse))
     versions = {table: where.open(table).version() for table in READS}
-    return Plan(name, crowned, crowned or RANDOM, decision.why, versions), decision
+    # Not under its own condition's name: that means the newest version, which somebody may have trained since.
+    return Plan(name, crowned, CHAMPION if crowned else RANDOM, decision.why, versions), decision
 
 
 def train_command(settings: Settings, condition: str, config: str | None) -> list[str]:
@@ -108,11 +110,15 @@ def promote(settings: Settings, condition: str, config: str | None) -> dict[str,
     return decided
 
 
-def conditions(settings: Settings) -> list[str]:
-    """The conditions that can be evaluated: the built-in ones and all registered ones."""
+def conditions(settings: Settings, only: Sequence[str] = ()) -> list[str]:
+    """The conditions to evaluate: the built-in ones, all registered ones, and `champion` where there is one.
+
+    only: these and `champion`, which they are compared with.
+    """
     from l2a.policy import BUILT_IN
 
-    return [*BUILT_IN, *(name for name in Registry.open(settings).conditions() if name not in BUILT_IN)]
+    crowned = [CHAMPION] if champion(settings) else []
+    return list(dict.fromkeys([*crowned, *(only or (*BUILT_IN, *Registry.open(settings).conditions()))]))
 
 
 def champion(settings: Settings) -> str | None:

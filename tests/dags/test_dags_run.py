@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
+from registered import register, settings_of
+
+from l2a.registry import Registry
 
 if TYPE_CHECKING:
     from airflow_runs import Ran
@@ -96,6 +99,25 @@ def test_every_condition_is_measured_by_itself_and_one_that_fails_stops_no_other
     assert ran.tasks["evaluate"] == "success"
     assert ran.state == "failed"
     assert "evaluate" in steps(ran)
+
+
+def test_the_champion_is_measured_too_and_the_others_are_compared_with_it(
+    run_dag: Callable[..., Ran], landed: Callable[..., None], tmp_path: Path
+) -> None:
+    landed()
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.safetensors").write_text("weights")
+    register(tmp_path / "warehouse", "grpo", tmp_path / "model")
+    registry = Registry.open(settings_of(tmp_path / "warehouse"))
+    version = registry.newest("grpo")
+    assert version is not None
+    registry.crown(version, "somebody", "the first")
+    ran = run_dag("evaluate_conditions", {"conditions": ["good"]})
+    assert ran.state == "success", ran.said[-4000:]
+    rolled_out = {words[2] for words in ran.submitted if Path(words[0]).stem == "rollout"}
+    assert rolled_out == {"good", "champion"}
+    evaluated = next(words for words in ran.submitted if Path(words[0]).stem == "evaluate")
+    assert evaluated[1:3] == ["--baseline", "champion"]
 
 
 def test_maintenance_runs_all_its_parts(run_dag: Callable[..., Ran]) -> None:
