@@ -46,9 +46,22 @@ class Asking:
     def take_elsewhere(self, endpoint: Endpoint) -> None:
         """Ends the tries in flight at an endpoint that hung; their requests go on at another."""
         now = asyncio.get_running_loop().time()
-        for call in endpoint.tries:
-            if call in self._limits:
-                self._limits[call].reschedule(now)
+        for limit in self._open_limits(endpoint).values():
+            limit.reschedule(now)
+
+    def wait_longer(self, endpoint: Endpoint) -> None:
+        """Gives the tries in flight the time that a call sent now would have: answers may have become longer, or there
+        is nowhere else to take the calls.
+        """
+        seconds = self._patience_in_use(endpoint)
+        for call, limit in self._open_limits(endpoint).items():
+            if not call.trial:
+                limit.reschedule(max(limit.when() or 0.0, call.started + seconds))
+
+    def _open_limits(self, endpoint: Endpoint) -> dict[Try, asyncio.Timeout]:
+        # A limit that has run out in this very round of the loop can no longer be moved.
+        found = {call: self._limits[call] for call in endpoint.tries if call in self._limits}
+        return {call: limit for call, limit in found.items() if not limit.expired()}
 
     async def ask(self, request: ChatRequest) -> AnswerRow:
         """One request's row, ok or failed. Raises JobStopped."""
@@ -83,13 +96,23 @@ class Asking:
 
     def patience(self, call: Try) -> float:
         """Seconds that a first try may take: long for an honest call, shorter where an endpoint has to prove itself."""
+        if not call.trial:
+            return self._patience_in_use(call.endpoint)
         settings = self._settings
-        known = [seconds for endpoint in self._router.endpoints for seconds in endpoint.latencies]
-        if call.trial:
-            return min(settings.try_timeout_seconds, max(settings.stall_seconds, STALLED * max(known, default=0.0)))
-        if not known:
+        # With another in use, short trials find out soonest that it is back. Without one, an endpoint whose answers
+        # have become long must get to finish one, whichever request it is.
+        longer = 2 ** min(call.endpoint.trials_unanswered, 20) if call.endpoint.alone else 1
+        seconds = longer * max(settings.stall_seconds, STALLED * max(self._known(), default=0.0))
+        return min(settings.try_timeout_seconds, seconds)
+
+    def _patience_in_use(self, endpoint: Endpoint) -> float:
+        settings, known = self._settings, self._known()
+        if not known or endpoint.waited_for:
             return settings.try_timeout_seconds
         return min(settings.try_timeout_seconds, max(3 * settings.stall_seconds, PATIENCE * max(known)))
+
+    def _known(self) -> list[float]:
+        return [seconds for endpoint in self._router.endpoints for seconds in endpoint.latencies]
 
 
 class _One:

@@ -6,6 +6,9 @@
 
 On trial, an endpoint gets one call at a time. A real call is the only honest probe: a server may answer /health and no
 completion.
+
+Slow and silent are measured against the others: whoever has nobody to hand its calls to is waited for, as long as a try
+may take, since a cut call is paid for and its answer lost.
 """
 
 from __future__ import annotations
@@ -62,8 +65,16 @@ class Endpoint:
     tries: set[Try] = field(default_factory=set)
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     failures_in_a_row: int = 0
+    trials_unanswered: int = 0
+    """Since it was left: each may take twice as long as the one before, where no other endpoint is in use."""
+    alone: bool = True
+    """Whether no other endpoint is in use; as of the last tick."""
+    waited_for: bool = False
+    """Whether it is silent for as long as one that hangs, but alone."""
     retry_at: float = 0.0
     _wait: float = field(init=False)
+    _typical_of_others: float | None = None
+    """Median latency of the fastest other in use, as of the last tick."""
     _usual: float | None = None
     """Median latency when the endpoint was last known to be well; follows slowly."""
     _silent_for: float = 0.0
@@ -100,15 +111,14 @@ class Endpoint:
     def answered(self, call: Try, now: float) -> None:
         """It was answered (also with an error that is the request's own fault): the endpoint is alive."""
         latency = now - call.started
-        self._came_back(call)
+        self._silent_for = 0.0
+        self.tries.discard(call)
         self.limiter.answered(now, latency)
         self.failures_in_a_row, self._failing_since = 0, None
         if self.state is State.IN_USE:
             self.latencies.append(latency)
         elif call.trial and self.state is State.ON_TRIAL:
-            if self._usual is not None and latency > max(
-                self.settings.slow_factor * self._usual, SLOW_AT_LEAST_SECONDS
-            ):
+            if self._usual is not None and self._is_slower(latency, self._usual):
                 self.leave(now, "still slow")
             else:
                 self._return()
@@ -116,11 +126,14 @@ class Endpoint:
     def failed(self, call: Try, now: float, error: TransientError) -> None:
         """It failed in a way that may pass."""
         overload = isinstance(error, (RateLimited, Overloaded, TimedOut))
-        self._came_back(call)
+        unanswered = isinstance(error, TimedOut) and error.status is None
+        self.tries.discard(call)
+        self._silent_for = self._silent_for if unanswered else 0.0
         (self.limiter.overloaded if overload else self.limiter.dropped)(now)
         self.failures_in_a_row += 1
         self._failing_since = now if self._failing_since is None else self._failing_since
         if self.state is State.ON_TRIAL and call.trial:
+            self.trials_unanswered += unanswered
             self.leave(now, "failed again", error.retry_after, patient=error.status is None)
         elif (
             # The time as well as the number: a busy endpoint that fails every third call has such rows by chance.
@@ -135,7 +148,7 @@ class Endpoint:
 
     def given_up(self, call: Try, now: float) -> None:
         """It was cancelled by us."""
-        self._came_back(call)
+        self.tries.discard(call)
         self.limiter.dropped(now)
 
     def leave(self, now: float, why: str, retry_after: float | None = None, patient: bool = True) -> None:
@@ -156,6 +169,9 @@ class Endpoint:
 
         Returns True if the endpoint hung just now, so that its calls must be taken elsewhere.
         """
+        in_use = [other for other in others if other.state is State.IN_USE]
+        self.alone, self.waited_for = not in_use, False
+        self._typical_of_others = min((median(other.latencies) for other in in_use if other.latencies), default=None)
         if self.state is State.LEFT and now >= self.retry_at:
             self.state = State.ON_TRIAL
         if self.state is not State.IN_USE:
@@ -165,33 +181,38 @@ class Endpoint:
             self._overdue = sum(now - call.started > late for call in self.tries)
         self._silent_for = self._silent_for + passed if self.tries else 0.0
         known = [seconds for endpoint in (self, *others) for seconds in endpoint.latencies]
-        if known and len(self.tries) >= 2 and self._silent_for > max(self.settings.stall_seconds, STALLED * max(known)):
-            self.leave(now, f"it has not answered any of {len(self.tries)} calls for {self._silent_for:.0f} s")
-            return True
-        self._slow_for = self._slow_for + passed if self._is_slow(now, others) else 0.0
+        if known and self._silent_for > max(self.settings.stall_seconds, STALLED * max(known)):
+            self.waited_for = self.alone and self._silent_for <= self.settings.try_timeout_seconds
+            if not self.waited_for and len(self.tries) >= 2:
+                self.leave(now, f"it has not answered any of {len(self.tries)} calls for {self._silent_for:.0f} s")
+                return True
+        self._slow_for = self._slow_for + passed if self._is_slow(now) else 0.0
         if self._slow_for >= 2.0:
             self.leave(now, "it has turned slow")
         return False
 
-    def _is_slow(self, now: float, others: list[Endpoint]) -> bool:
-        typical = [median(other.latencies) for other in others if other.state is State.IN_USE and other.latencies]
+    def _is_slow(self, now: float) -> bool:
         if len(self.latencies) < ENOUGH_TO_JUDGE:
             return False
         ages = [now - call.started for call in self.tries]
         seconds = max(median(self.latencies), median(ages) if ages else 0.0)
         usual = self._usual if self._usual is not None else seconds
-        slow = seconds > self.settings.slow_factor * usual and seconds > SLOW_AT_LEAST_SECONDS
-        if not slow:
+        if not self._is_longer(seconds, usual):
             self._usual = usual + 0.05 * (median(self.latencies) - usual)
-        return slow and bool(typical) and seconds > self.settings.slow_factor * min(typical)
+        return self._is_slower(seconds, usual)
+
+    def _is_slower(self, seconds: float, usual: float) -> bool:
+        """Whether it is slower than it was, and than the others: work that got longer is longer everywhere."""
+        others = self._typical_of_others
+        return others is not None and self._is_longer(seconds, usual) and seconds > self.settings.slow_factor * others
+
+    def _is_longer(self, seconds: float, usual: float) -> bool:
+        return seconds > max(self.settings.slow_factor * usual, SLOW_AT_LEAST_SECONDS)
 
     def _return(self) -> None:
         log.warning("endpoint %s answers again", self.url)
         self.state = State.IN_USE
+        self.trials_unanswered = 0
         self._wait = self.settings.probe_seconds
         self.latencies.clear()
         self.limiter.restart()
-
-    def _came_back(self, call: Try) -> None:
-        self.tries.discard(call)
-        self._silent_for = 0.0

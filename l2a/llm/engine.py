@@ -252,6 +252,8 @@ class Engine:
             for endpoint in endpoints:
                 if endpoint.tick(now, passed, [other for other in endpoints if other is not endpoint]):
                     self._asking.take_elsewhere(endpoint)
+                else:
+                    self._asking.wait_longer(endpoint)
             self._router.freed()
             self.progress.in_flight, self.progress.waiting = self._router.in_flight, self._router.waiting
             if any(endpoint.state is State.IN_USE for endpoint in endpoints):
