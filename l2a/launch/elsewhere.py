@@ -12,11 +12,12 @@ import subprocess
 from pathlib import Path
 
 from l2a.errors import JobError, UsageError
-from l2a.launch.record import Job, State
+from l2a.launch.record import Job, NotTaken, State
 from l2a.settings import LauncherSettings
 
 ASK_SECONDS = 120.0
 """A command that starts, asks or stops has to answer within this."""
+NO_ANSWER = 124
 
 
 class CommandRunner:
@@ -33,10 +34,20 @@ class CommandRunner:
             _words(template or "", Job("name", ("command",), self.kind), "id", Path("folder"))
 
     def start(self, folder: Path, job: Job) -> str:
-        """Submits; the last line that the command prints is the job's id there. Raises `JobError` where it fails."""
-        done = self._run(self._settings.submit, folder, job, None)
+        """Submits; the last line that the command prints is the job's id there.
+
+        Raises `NotTaken` where it was refused and there is no command `find` to make sure, `JobError` where it may have
+        been taken all the same.
+        """
+        try:
+            done = self._run(self._settings.submit, folder, job, None)
+        except JobError as error:  # the command itself cannot be run
+            raise NotTaken(str(error)) from error
         if done.returncode != 0:
-            raise JobError(f"the job {job.name} was not taken: exit code {done.returncode}: {_said(done)}")
+            kind, how = JobError, "may not have been taken"
+            if _refuses(done.returncode):
+                kind, how = JobError if self._settings.find else NotTaken, "was not taken"
+            raise kind(f"the job {job.name} {how}: exit code {done.returncode}: {_said(done)}")
         lines = done.stdout.strip().splitlines()
         return lines[-1].strip() if lines else job.name
 
@@ -109,7 +120,7 @@ class CommandRunner:
                 words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ASK_SECONDS, check=False
             )
         except subprocess.TimeoutExpired:
-            return subprocess.CompletedProcess(words, 124, "", f"no answer within {ASK_SECONDS:.0f} s")
+            return subprocess.CompletedProcess(words, NO_ANSWER, "", f"no answer within {ASK_SECONDS:.0f} s")
         except OSError as error:
             raise JobError(f"[launcher]: cannot run {words[0]}: {error.strerror or error}") from error
 
@@ -128,6 +139,13 @@ def _words(template: str, job: Job, external_id: str | None, folder: Path) -> li
         raise UsageError(
             f"[launcher] {template}: {error}; placeholders are {', '.join(f'{{{name}}}' for name in values)}"
         ) from None
+
+
+def _refuses(code: int) -> bool:
+    """Whether an exit code means that nothing was started: not after a lost connection (ssh's 255), no answer in time,
+    or a command that was killed halfway (below 0, above 128).
+    """
+    return 0 < code < 128 and code != NO_ANSWER
 
 
 def _said(done: subprocess.CompletedProcess[str]) -> str:

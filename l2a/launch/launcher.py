@@ -19,7 +19,7 @@ from typing import Protocol
 from l2a.errors import JobError, JobRefused, UsageError
 from l2a.launch.elsewhere import CommandRunner
 from l2a.launch.local import LocalRunner
-from l2a.launch.record import RECORD, Job, State, Status, read_job, write_job
+from l2a.launch.record import RECORD, Job, NotTaken, State, Status, read_job, write_job
 from l2a.settings import Settings, training_folder
 
 _NAME = re.compile(r"[A-Za-z0-9@_-][A-Za-z0-9@._-]{0,99}")
@@ -32,7 +32,7 @@ class Runner(Protocol):
     def kind(self) -> str: ...
 
     def start(self, folder: Path, job: Job) -> str:
-        """Starts the job's last start; returns the id that the job has there."""
+        """Starts the job's last start; returns the id that the job has there. Raises `NotTaken` where it is refused."""
 
     def state(self, folder: Path, job: Job) -> tuple[State, str]:
         """The state of the last start, and a sentence about it."""
@@ -143,9 +143,14 @@ class Launcher:
                         f"time. Wait for it, or end it with `l2a job cancel {other}`."
                     )
         folder = self.folder / job.name
-        job = dataclasses.replace(job, cancelled=False, gone=False).starting()
+        before, job = job, dataclasses.replace(job, cancelled=False, gone=False).starting()
         write_job(folder, job)
-        job = job.started(self._runner.start(folder, job))
+        try:
+            job = job.started(self._runner.start(folder, job))
+        except NotTaken:
+            # Else it would look like one whose submitter was killed, which may run and is never started again.
+            write_job(folder, before)
+            raise
         write_job(folder, job)
         return self._status(job)
 

@@ -22,11 +22,15 @@ there = pathlib.Path(folder)
 if (there / "down").exists():
     sys.exit("ssh: connect to host gpu: No route to host")
 if verb == "submit":
+    if (there / "full").exists():
+        sys.exit("sbatch: error: AssocGrpSubmitJobsLimit")
     name, command = words
     number = len(list(there.glob("job-*"))) + 1
     (there / f"job-{number}").write_text("PENDING")
     (there / f"name-{name}").write_text(str(number))
     (there / "command").write_text(command)
+    if (there / "lost").exists():
+        sys.exit(int((there / "lost").read_text()))
     print("Submitted batch job")
     print(number)
 elif verb == "status":
@@ -105,6 +109,60 @@ def test_a_job_that_the_other_side_does_not_take_is_an_error(jobs: Launcher, the
         jobs.submit("j", COMMAND)
 
 
+@pytest.fixture
+def blind(there: Path, tmp_path: Path) -> Launcher:
+    """Without the command `find`, as the settings are unless somebody sets it."""
+    return Launcher(tmp_path / "jobs", CommandRunner(settings(there, find=None)), max_starts=2)
+
+
+def test_a_job_that_was_refused_is_submitted_by_the_next_try(blind: Launcher, there: Path) -> None:
+    (there / "down").touch()
+    for _ in range(3):  # however often: a refusal is no start
+        with pytest.raises(JobError, match="was not taken"):
+            blind.submit("j", COMMAND)
+    assert blind.status("j").state is State.DIED
+    (there / "down").unlink()
+    status = blind.submit("j", COMMAND)
+    assert (status.state, status.starts) == (State.RUNNING, 1)
+
+
+def test_a_failed_job_that_was_refused_when_started_again_is_submitted_by_the_next_try(
+    blind: Launcher, there: Path
+) -> None:
+    blind.submit("j", COMMAND)
+    (there / "job-1").write_text("FAILED")
+    (there / "full").touch()
+    with pytest.raises(JobError, match="was not taken"):
+        blind.submit("j", COMMAND, again=True)
+    (there / "full").unlink()
+    assert blind.submit("j", COMMAND).state is State.RUNNING
+
+
+def test_a_command_that_is_not_there_starts_nothing(there: Path, tmp_path: Path) -> None:
+    missing = CommandRunner(settings(there, submit="no-such-sbatch {command}", find=None))
+    with pytest.raises(JobError, match="cannot run no-such-sbatch"):
+        Launcher(tmp_path / "jobs", missing, max_starts=2).submit("j", COMMAND)
+    jobs = Launcher(tmp_path / "jobs", CommandRunner(settings(there)), max_starts=2)
+    assert jobs.submit("j", COMMAND).state is State.RUNNING
+
+
+@pytest.mark.parametrize("code", [255, 124, 137])
+def test_a_job_that_may_have_been_taken_is_not_submitted_twice(blind: Launcher, there: Path, code: int) -> None:
+    (there / "lost").write_text(str(code))
+    with pytest.raises(JobError, match=f"may not have been taken: exit code {code}"):
+        blind.submit("j", COMMAND)
+    assert blind.submit("j", COMMAND).state is State.UNKNOWN
+    assert len(list(there.glob("job-*"))) == 1
+
+
+def test_a_job_that_was_taken_though_the_command_said_no_is_found(jobs: Launcher, there: Path) -> None:
+    (there / "lost").write_text("1")  # sbatch: Socket timed out on send/recv operation
+    with pytest.raises(JobError, match="was not taken"):
+        jobs.submit("j", COMMAND)
+    assert jobs.submit("j", COMMAND).state is State.RUNNING
+    assert len(list(there.glob("job-*"))) == 1
+
+
 def cut_off(jobs: Launcher) -> None:
     """As if the submitter had been killed after the other side took the job and before it noted the id."""
     job = read_job(jobs.folder / "j")
@@ -128,11 +186,10 @@ def test_a_submission_that_was_cut_off_before_it_was_taken_starts_again(jobs: La
     assert jobs.submit("j", COMMAND).starts == 2
 
 
-def test_a_cut_off_submission_that_nobody_can_find_starts_no_second_job(there: Path, tmp_path: Path) -> None:
-    jobs = Launcher(tmp_path / "jobs", CommandRunner(settings(there, find=None)), max_starts=2)
-    jobs.submit("j", COMMAND)
-    cut_off(jobs)
-    status = jobs.submit("j", COMMAND)
+def test_a_cut_off_submission_that_nobody_can_find_starts_no_second_job(blind: Launcher) -> None:
+    blind.submit("j", COMMAND)
+    cut_off(blind)
+    status = blind.submit("j", COMMAND)
     assert (status.state, status.starts) == (State.UNKNOWN, 1)
     assert "find is not set" in status.says
 
