@@ -17,7 +17,7 @@ from l2a.tables.warehouse import Warehouse
 from spark_jobs.judging import resolve
 from spark_jobs.runs import digest
 
-INPUTS = (GRADES, OBJECTIVES, TURNS, DIALOGUES)
+INPUTS = (GRADES, ROLLOUTS, OBJECTIVES, TURNS, DIALOGUES)
 KEY = ["session_id", "turn", "dialogue_version"]
 
 
@@ -82,13 +82,15 @@ def usable_grades(warehouse: Warehouse, which: Evaluation) -> DataFrame:
     objectives = warehouse.read(OBJECTIVES).where(F.col("extractor") == which.extractor)
     objectives = objectives.where("dropped_reason IS NULL").select(*KEY, F.col("decision").alias("target"))
     turns = warehouse.read(TURNS).where("dropped_reason IS NULL").select(*KEY, "split")
-    rollouts = warehouse.read(ROLLOUTS).select("condition", *KEY, "sample", "decision", "text")
+    # A policy that was rolled out anew is not measured by the grades of what its older model said.
+    answer = ["condition", "model_version", *KEY, "sample"]
+    rollouts = warehouse.read(ROLLOUTS).select(*answer, "decision", "text")
     return (
         _grades(warehouse, which)
-        .select("condition", *KEY, "sample", "r_a", "r_s", "omega")
+        .select(*answer, "r_a", "r_s", "omega")
         .join(turns, KEY)
         .join(objectives, KEY)
-        .join(rollouts, ["condition", *KEY, "sample"])
+        .join(rollouts, answer)
     )
 
 

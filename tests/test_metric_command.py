@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 from helpers import dicts, open_warehouse
-from metric_rows import EXTRACTOR, GRADER, SKILL, fill
+from metric_rows import EXTRACTOR, GRADER, SKILL, fill, write
 
 from l2a.metrics import METRIC_NAMES
-from l2a.tables.contracts import COMPARISONS, GRADES, METRICS, RUNS
+from l2a.tables.contracts import COMPARISONS, GRADES, METRICS, ROLLOUTS, RUNS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -120,3 +120,13 @@ def test_one_beta_is_an_evaluation_of_its_own(l2a_evaluate: Evaluate, ready: War
     assert done.exit_code == 0, done.output
     assert "beta 1." in done.stdout and "mean reward if" not in done.stdout
     assert {row["beta"] for row in dicts(ready, METRICS)} >= {1.0}
+
+
+def test_a_policy_that_was_rolled_out_anew_is_not_measured_by_its_older_grades(
+    l2a_evaluate: Evaluate, ready: Warehouse
+) -> None:
+    newer = [row | {"model_version": "newer"} for row in dicts(ready, ROLLOUTS)]
+    write(ready, ROLLOUTS, [row for row in newer if row["condition"] == "sft"])
+    done = l2a_evaluate()
+    assert done.exit_code == 0, done.output
+    assert " base " in done.stdout and " sft " not in done.stdout

@@ -13,6 +13,7 @@ from l2a.dialogue.types import Message
 from l2a.judge.protocols import Dialogue, Judgement, Question
 from l2a.llm.chaos.running import chaos_endpoint
 from l2a.llm.prompts import Form, instructions
+from l2a.llm.prompts.borne_out import borne_out
 from l2a.llm.prompts.extraction import extraction_request, read_facts
 from l2a.llm.prompts.frame import data, dialogue_lines
 from l2a.llm.prompts.grading import grading_request, read_judgement
@@ -75,6 +76,12 @@ def test_prefix_form_shares_the_history_between_rollouts_of_a_turn() -> None:
     assert "The utterance to judge" in prompts[0][: shared_prefix(prompts)]
 
 
+LOST_CARD = (
+    "Hello, I lost my credit card somewhere between the station and the office this morning, and I am worried that "
+    "somebody might use it before I can get it blocked, so please tell me what I have to do now."
+)
+
+
 def test_facts_that_the_dialogue_does_not_bear_out_are_dropped_and_counted() -> None:
     said = [
         (0, "problem", "rash"),
@@ -90,6 +97,33 @@ def test_facts_that_the_dialogue_does_not_bear_out_are_dropped_and_counted() -> 
     assert [str(fact) for fact in read.facts] == ["problem: rash", "since when: 星期二"]
     assert read.dropped == 5
     assert [fact.message_index for fact in read_facts(parsed, TALK, context_end=1).facts] == [4]
+
+
+@pytest.mark.parametrize(
+    ("value", "message", "stands"),
+    [
+        ("stage four", "ok thank you", False),
+        ("diabetes", LOST_CARD, False),
+        ("heart transplant in 2019", LOST_CARD, False),
+        ("a teacher in Manchester", LOST_CARD, False),
+        ("smoking since 2019", "I have smoked from 2019 on.", True),
+        ("5 pm", "About 5pm, I think.", True),
+        ("no fever", "No. No fever at all, nothing like that.", True),
+        ("膝盖疼", "我的膝盖从昨天开始疼得厉害", True),
+        ("糖尿病", "我的膝盖从昨天开始疼得厉害", False),
+        ("حمى", "عندي حمى منذ يومين يا دكتور", True),
+        ("!!!", "Well!!! That is a lot of money.", False),
+    ],
+)
+def test_a_value_needs_half_of_its_words_in_the_message(value: str, message: str, stands: bool) -> None:
+    assert borne_out(value, message) == stands
+
+
+def test_a_value_is_looked_up_in_a_megabyte_at_once() -> None:
+    words = " ".join(f"word{number}x" for number in range(90_000))
+    assert len(words) > 900_000
+    assert not any(borne_out("zebra" + "q" * number, words) for number in range(200))
+    assert borne_out("word and word 78", words)
 
 
 def test_a_short_reply_takes_its_meaning_from_the_question() -> None:

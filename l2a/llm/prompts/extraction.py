@@ -16,13 +16,9 @@ from typing import Any
 from l2a.dialogue.types import Fact, Message
 from l2a.judge.protocols import Dialogue
 from l2a.llm.prompts import VERSION, Form, instructions
+from l2a.llm.prompts.borne_out import borne_out
 from l2a.llm.prompts.frame import about, dialogue_lines
 from l2a.llm.request import ChatRequest
-
-SHORT_REPLY = 12
-"""Letters and digits of a reply that may stand for anything the question before it says."""
-LETTERS_IN_COMMON = 0.4
-"""Share of a value's pairs of letters that its message must hold; a paraphrase does, an invention mostly not."""
 
 FACTS_SCHEMA: Mapping[str, Any] = {
     "title": "facts",
@@ -101,8 +97,8 @@ class ReadFacts:
 def read_facts(parsed: str, messages: Sequence[Message], context_end: int = 0) -> ReadFacts:
     """Facts of a parsed answer, in order of message.
 
-    Dropped: facts of no user message from `context_end` on, values that have nothing in common with their message,
-    empty ones, repetitions. A dropped fact is never asked for again.
+    Dropped: facts of no user message from `context_end` on, values that their message does not bear out, empty ones,
+    repetitions. A dropped fact is never asked for again.
     """
     said = json.loads(parsed)["facts"]
     found: dict[tuple[int, str, str], Fact] = {}
@@ -110,22 +106,16 @@ def read_facts(parsed: str, messages: Sequence[Message], context_end: int = 0) -
         # To JSON Schema, 2.0 is an integer too.
         number, attribute, value = int(item["message"]), _one_line(item["attribute"]), _one_line(item["value"])
         supplied = context_end <= number < len(messages) and messages[number].role == "user"
-        if supplied and attribute and value and _found_at(value, messages[number].content):
+        if supplied and attribute and _stands(value, messages, number):
             found.setdefault((number, attribute.casefold(), value.casefold()), Fact(number, attribute, value))
     facts = sorted(found.values(), key=lambda fact: fact.message_index)
     return ReadFacts(facts, dropped=len(said) - len(facts))
 
 
-def _found_at(value: str, content: str) -> bool:
-    """Whether the message may have supplied the value: enough pairs of letters in common, in any script. A short reply
-    takes its meaning from the question before it ("yes", "the second one") and may supply anything.
-    """
-    letters = "".join(character for character in content.casefold() if character.isalnum())
-    if len(letters) <= SHORT_REPLY:
-        return True
-    wanted = "".join(character for character in value.casefold() if character.isalnum())
-    pairs = [wanted[start : start + 2] for start in range(len(wanted) - 1)] or [wanted]
-    return sum(pair in letters for pair in pairs) >= LETTERS_IN_COMMON * len(pairs)
+def _stands(value: str, messages: Sequence[Message], number: int) -> bool:
+    before = messages[number - 1] if number else None
+    question = before.content if before is not None and before.role == "assistant" else ""
+    return borne_out(value, messages[number].content, question)
 
 
 def _one_line(text: str) -> str:
