@@ -13,6 +13,7 @@ from l2a.llm.endpoint import STALLED, Endpoint, Try
 from l2a.llm.errors import (
     CallError,
     JobStopped,
+    MalformedResponse,
     TerminalError,
     TimedOut,
     TransientError,
@@ -77,7 +78,9 @@ class Asking:
             raw = await self._client.ask(
                 endpoint.url, body, request_id=request.request_id, model=request.model, limit=limit
             )
-            endpoint.answered(call, loop.time())
+            answered = loop.time()
+            reply = read_reply(raw)
+            endpoint.answered(call, answered)
         except TransientError as error:
             endpoint.failed(call, loop.time(), error)
             raise
@@ -90,7 +93,6 @@ class Asking:
         finally:
             del self._limits[call]
             self._router.freed()
-        reply = read_reply(raw)
         self.reply_seen(request, reply)
         return reply
 
@@ -129,6 +131,8 @@ class _One:
         self.last_status: int | None = None
         self.reply: Reply | None = None
         self.asked_again = False
+        self.answer_was_none = False
+        """Whether the last try was answered with something that cannot be used."""
         self.timeouts = 0
 
     async def run(self) -> AnswerRow:
@@ -151,14 +155,15 @@ class _One:
                 over = self.attempts >= settings.max_attempts or self.tries >= TRIES_PER_ATTEMPT * settings.max_attempts
                 if over or self.seconds + wait > settings.total_timeout_seconds:
                     return self._row(error)
+            self.answer_was_none = isinstance(failure, (Unparseable, MalformedResponse))
             self.asking._progress.retried_by_class[failure.error_class] += 1
             self.seconds += wait
             await asyncio.sleep(wait)
 
     async def _attempt(self, body: bytes) -> tuple[str, str | None]:
         asking, loop = self.asking, asyncio.get_running_loop()
-        # After a second failure there, another endpoint is worth more than a warm cache.
-        avoid = self.endpoint if self.attempts >= 2 else None
+        # After a second failure there, or an answer that was none, another endpoint is worth more than a warm cache.
+        avoid = self.endpoint if self.attempts >= 2 or self.answer_was_none else None
         call = await asking._router.take(self.request.session_id or self.request.request_id, avoid)
         self.endpoint = call.endpoint
         self.tries += 1

@@ -134,7 +134,7 @@ class Endpoint:
         self._failing_since = now if self._failing_since is None else self._failing_since
         if self.state is State.ON_TRIAL and call.trial:
             self.trials_unanswered += unanswered
-            self.leave(now, "failed again", error.retry_after, patient=error.status is None)
+            self.leave(now, "failed again", error.retry_after, patient=error.status in (None, 200))
         elif (
             # The time as well as the number: a busy endpoint that fails every third call has such rows by chance.
             self.state is State.IN_USE

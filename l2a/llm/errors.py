@@ -6,6 +6,7 @@
     │   │   ├── RateLimited        429
     │   │   ├── Overloaded         502, 503, 504, 529: the endpoint or its gateway has no room
     │   │   ├── ServerError        any other 5xx
+    │   │   │   └── MalformedResponse  200, and a body that is not what the API answers: a maintenance page, no choices
     │   │   ├── TimedOut           no whole answer within a try's time, or 408
     │   │   └── ConnectionFailed   refused, reset, cut off in the middle, TLS, name not found
     │   └── TerminalError          asking again would not help
@@ -73,6 +74,11 @@ class ServerError(TransientError):
     """Any other 5xx."""
 
 
+class MalformedResponse(ServerError):
+    """200, and a body that is not what the API answers; `text` keeps what came. It tells of the endpoint (a gateway's
+    page, a server that is half up), not of the model, and so of no request in particular."""
+
+
 class TimedOut(TransientError):
     """No whole answer in time."""
 
@@ -98,7 +104,7 @@ class BadRequest(TerminalError):
 
 
 class Unparseable(TerminalError):
-    """Not JSON, or not the schema that was asked for; `text` keeps what came."""
+    """The model's answer is not JSON, or not the schema that was asked for; `text` keeps what came."""
 
 
 class EmptyAnswer(TerminalError):

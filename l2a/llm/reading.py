@@ -17,9 +17,12 @@ from typing import Any, NoReturn
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 
-from l2a.llm.errors import BadRequest, EmptyAnswer, Refused, Unparseable
+from l2a.llm.errors import BadRequest, EmptyAnswer, MalformedResponse, Refused, Unparseable
 
-_FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n\s*```\s*\Z", re.DOTALL | re.IGNORECASE)
+_THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
+_FENCE = re.compile(r"```(?:json)?(.*?)```", re.DOTALL | re.IGNORECASE)
+_FINISHED = frozenset({"stop", "length", "content_filter", "tool_calls", "function_call", "abort", "eos_token", "error"})
+"""The reasons that endpoints give; what else one says may be anything, and is kept as `other`."""
 _MOST_TOKENS = 2**31 - 1
 
 
@@ -36,24 +39,24 @@ class Reply:
 
 
 def read_reply(body: bytes) -> Reply:
-    """The first choice and the usage of a chat completion. Raises Unparseable with the raw text."""
+    """The first choice and the usage of a chat completion. Raises MalformedResponse with the raw text."""
     try:
         envelope = json.loads(body.decode("utf-8"), parse_constant=lambda _: None)
         choice = envelope["choices"][0]
         message = choice["message"]
-        text, refusal, reason = message.get("content"), message.get("refusal"), choice.get("finish_reason")
+        text, refusal, reason = _joined(message.get("content")), message.get("refusal"), choice.get("finish_reason")
         usage = envelope.get("usage")
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
         raw = body.decode("utf-8", "replace")
         why = f"The response is not a chat completion ({type(error).__name__})"
-        raise Unparseable(why, status=200, text=storable(raw)) from error
+        raise MalformedResponse(why, status=200, text=storable(raw)) from error
     usage = usage if isinstance(usage, dict) else {}
     details = usage.get("prompt_tokens_details")
     prompt = _tokens(usage.get("prompt_tokens"))
     return Reply(
         text=storable(text) if isinstance(text, str) else None,
         refusal=refusal if isinstance(refusal, str) and refusal else None,
-        finish_reason=storable(reason)[:40] if isinstance(reason, str) else None,
+        finish_reason=None if not isinstance(reason, str) else reason if reason in _FINISHED else "other",
         prompt_tokens=prompt,
         cached_tokens=min(prompt, _tokens(details.get("cached_tokens") if isinstance(details, dict) else None)),
         completion_tokens=_tokens(usage.get("completion_tokens")),
@@ -73,11 +76,7 @@ def check_reply(reply: Reply, schema: Mapping[str, Any] | None) -> str | None:
         return None
     validator = _validator(json.dumps(schema, sort_keys=True))
     try:
-        fenced = _FENCE.match(reply.text)
-        value = json.loads(
-            fenced.group(1) if fenced else reply.text,
-            parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_without_duplicates,
-        )  # fmt: skip
+        value = _value(reply.text)
         error = next(validator.iter_errors(value), None)
         if error is not None:
             # The validator's own message quotes the answer, which has no place in an error text.
@@ -91,6 +90,32 @@ def check_reply(reply: Reply, schema: Mapping[str, Any] | None) -> str | None:
         raise Unparseable(
             f"The answer is not the JSON that was asked for{cut}: {why}", status=200, text=reply.text
         ) from error
+
+
+def _joined(content: Any) -> Any:
+    """The text of a message's content, which may come in parts."""
+    if not isinstance(content, list):
+        return content
+    texts = [part.get("text") for part in content if isinstance(part, dict)]
+    return "".join(text for text in texts if isinstance(text, str)) or None
+
+
+def _value(text: str) -> Any:
+    """The JSON value of an answer; around it may stand a model's thoughts, a code fence, or words without a brace.
+
+    Raises ValueError where it is none, or where there are two: which of them counts would be a guess.
+    """
+    text = text.removeprefix("\ufeff")
+    thought = _THOUGHT.match(text)
+    text = (text[thought.end() :] if thought else text).strip()
+    if text[:1] not in ("{", "["):
+        fenced = _FENCE.findall(text)
+        text = fenced[0].strip() if len(fenced) == 1 and "{" not in _FENCE.sub("", text) else text
+    start = max(text.find("{"), 0) if text[:1] != "[" else 0
+    value, end = _DECODER.raw_decode(text, start)
+    if any(bracket in text[end:] for bracket in "{[") or (start == 0 and text[:1] not in "{[" and text[end:].strip()):
+        raise ValueError("more than one value")
+    return value
 
 
 def storable(text: str) -> str:
@@ -130,3 +155,8 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a key stands twice")
     return found
+
+
+_DECODER = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_without_duplicates
+)

@@ -106,26 +106,29 @@ class Router:
                 return waiting
         # Only from those that are full: who has room serves its own queue in this same dispatch, with a warmer cache.
         full = [queue for other, queue in self._queues.items() if other.free() == 0 or endpoint.state is State.ON_TRIAL]
-        while (longest := max(full, key=len, default=None)) is not None and longest:
+        for queue in sorted(full, key=len, reverse=True):
             if endpoint.state is State.ON_TRIAL:
                 # It has to prove itself on one request; the dialogue stays where it is.
-                source = longest
+                waiting = _first(queue, endpoint)
             else:
-                self._take_over(endpoint, longest)
-                source = own
-            if (waiting := _first(source)) is not None:
+                self._take_over(endpoint, queue)
+                waiting = _first(own)
+            if waiting is not None:
                 return waiting
         return None
 
     def _take_over(self, endpoint: Endpoint, queue: deque[_Waiting]) -> None:
-        """Moves the waiting requests of the queue's last dialogue."""
-        key = queue[-1].key
-        moving = [waiting for waiting in queue if waiting.key == key]
-        staying = [waiting for waiting in queue if waiting.key != key]
+        """Moves the waiting requests of the queue's last dialogue, but for those that avoid the endpoint."""
+        willing = (waiting for waiting in reversed(queue) if not waiting.turn.done() and waiting.avoid is not endpoint)
+        last = next(willing, None)
+        if last is None:
+            return
+        moving = [waiting for waiting in queue if waiting.key == last.key and waiting.avoid is not endpoint]
+        staying = [waiting for waiting in queue if waiting.key != last.key or waiting.avoid is endpoint]
         queue.clear()
         queue.extend(staying)
         self._queues[endpoint].extend(moving)
-        self._remember(key, endpoint)
+        self._remember(last.key, endpoint)
 
     def _queue_up(self, waiting: _Waiting) -> None:
         if waiting.turn.done():
@@ -164,10 +167,13 @@ class Router:
             self._homes.popitem(last=False)
 
 
-def _first(queue: deque[_Waiting]) -> _Waiting | None:
-    """Takes the first that still waits (a cancelled request does not) off the queue."""
-    while queue:
-        waiting = queue.popleft()
-        if not waiting.turn.done():
-            return waiting
-    return None
+def _first(queue: deque[_Waiting], endpoint: Endpoint | None = None) -> _Waiting | None:
+    """Takes the first that still waits (a cancelled request does not) and does not avoid the endpoint off the queue."""
+    while queue and queue[0].turn.done():
+        queue.popleft()
+    if endpoint is None:
+        return queue.popleft() if queue else None
+    found = next((waiting for waiting in queue if not waiting.turn.done() and waiting.avoid is not endpoint), None)
+    if found is not None:
+        queue.remove(found)
+    return found
