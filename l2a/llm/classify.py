@@ -21,6 +21,8 @@ _REFUSED = re.compile(r"content[ _](?:filter|policy|management)|moderation|flagg
 _NO_MODEL = re.compile(r"model_not_found|model .{0,200}(?:does not exist|not found)", re.IGNORECASE | re.DOTALL)
 _BAD_KEY = re.compile(r"invalid_api_key|api[ _]key (?:is )?(?:not valid|invalid)|incorrect api key", re.IGNORECASE)
 _SPENT = re.compile(r"insufficient_quota|exceeded your current quota|billing_hard_limit|credit balance", re.IGNORECASE)
+_LATER = frozenset({408, 409, 423, 424, 425, 499})
+"""Not now: a lock, a conflict, or somebody in between who gave up."""
 _OVERLOADED = frozenset({502, 503, 504, 529})
 
 
@@ -56,7 +58,7 @@ def error_of(
         return errors.WrongAddress(f"{where}: this URL is not a chat endpoint. Give the address that it moved to.")
     if status == 429:
         return errors.RateLimited(f"{where}{quote}", status=status, retry_after=wait)
-    if status in (408, 425):
+    if status in _LATER:
         return errors.TimedOut(f"{where}{quote}", status=status, retry_after=wait)
     if status in _OVERLOADED:
         return errors.Overloaded(f"{where}{quote}", status=status, retry_after=wait)

@@ -21,7 +21,9 @@ from l2a.llm.errors import BadRequest, EmptyAnswer, MalformedResponse, Refused, 
 
 _THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 _FENCE = re.compile(r"```(?:json)?(.*?)```", re.DOTALL | re.IGNORECASE)
-_FINISHED = frozenset({"stop", "length", "content_filter", "tool_calls", "function_call", "abort", "eos_token", "error"})
+_FINISHED = frozenset(
+    {"stop", "length", "content_filter", "tool_calls", "function_call", "abort", "eos_token", "error"}
+)
 """The reasons that endpoints give; what else one says may be anything, and is kept as `other`."""
 _MOST_TOKENS = 2**31 - 1
 
@@ -108,13 +110,15 @@ def _value(text: str) -> Any:
     text = text.removeprefix("\ufeff")
     thought = _THOUGHT.match(text)
     text = (text[thought.end() :] if thought else text).strip()
-    if text[:1] not in ("{", "["):
-        fenced = _FENCE.findall(text)
-        text = fenced[0].strip() if len(fenced) == 1 and "{" not in _FENCE.sub("", text) else text
-    start = max(text.find("{"), 0) if text[:1] != "[" else 0
+    fenced = _FENCE.findall(text)
+    if len(fenced) == 1 and "{" not in _FENCE.sub("", text):
+        text = fenced[0].strip()
+    start = text.find("{")
+    if start < 0 or text.startswith("["):
+        return _DECODER.decode(text)
     value, end = _DECODER.raw_decode(text, start)
-    if any(bracket in text[end:] for bracket in "{[") or (start == 0 and text[:1] not in "{[" and text[end:].strip()):
-        raise ValueError("more than one value")
+    if "{" in text[end:]:
+        raise ValueError("there is more than one object")
     return value
 
 
@@ -157,6 +161,4 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-_DECODER = json.JSONDecoder(
-    parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_without_duplicates
-)
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_without_duplicates)

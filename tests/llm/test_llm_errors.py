@@ -127,6 +127,7 @@ SAID = b'{"error": {"message": "%s", "code": "%s"}}'
         (307, b"", b"", errors.WrongAddress),
         (405, b"", b"", errors.WrongAddress),
         (408, b"", b"", errors.TimedOut),
+        *((status, b"", b"", errors.TimedOut) for status in (409, 423, 424, 425, 499)),
         (422, b"unknown field", b"", errors.BadRequest),
         (418, b"", b"", errors.BadRequest),
         (529, b"", b"", errors.Overloaded),

@@ -88,7 +88,9 @@ def test_any_content_is_an_answer_or_a_terminal_error(content: str, reason: obje
 @pytest.mark.parametrize(
     "content",
     ['{"value": NaN}', '{"value": "a", "value": "b"}', '{"value": 1}', "{}", "[" * 5000, '{"value": "\\ud800"}',
-     '{"value": "x"} and more', '{"value": "x", "other": 1}', "1e999", "9" * 10_000],
+     '{"value": "x"} or {"value": "y"}', '<think>{"value": "y"}</think>no </think> {"value": "x"} {',
+     '```json\n{"value": "x"}\n``` ```{"value": "y"}```', '[{"value": "x"}]',
+     '{"value": "x", "other": 1}', "1e999", "9" * 10_000],
 )  # fmt: skip
 def test_what_is_not_exactly_the_schema_is_unparseable(content: str) -> None:
     reply = read_reply(json.dumps({"choices": [{"message": {"content": content}}]}).encode())
@@ -96,10 +98,21 @@ def test_what_is_not_exactly_the_schema_is_unparseable(content: str) -> None:
         check_reply(reply, SCHEMA)
 
 
-@pytest.mark.parametrize("content", ['{"value": "是 🙂"}', '```json\n{"value": "是 🙂"}\n```', ' \n{"value":"是 🙂"}'])
-def test_structured_answers_are_kept_in_one_form(content: str) -> None:
+@pytest.mark.parametrize(
+    "content",
+    ['{"value": "是 🙂"}', '```json\n{"value": "是 🙂"}\n```', ' \n{"value":"是 🙂"}', '\ufeff{"value": "是 🙂"}',
+     'Here it is:\n```json\n{"value": "是 🙂"}\n```\nAnything else?', '```json {"value": "是 🙂"} ```',
+     '<think>\nLet me see {…}\n</think>\n\n{"value": "是 🙂"}', '{"value": "是 🙂"}\n\nHope that helps!',
+     [{"type": "text", "text": '{"value": '}, {"type": "text", "text": '"是 🙂"}'}]],
+)  # fmt: skip
+def test_structured_answers_are_kept_in_one_form(content: object) -> None:
     reply = read_reply(json.dumps({"choices": [{"message": {"content": content}}]}).encode())
     assert check_reply(reply, SCHEMA) == '{"value":"是 🙂"}'
+
+
+def test_a_reason_that_no_endpoint_gives_is_not_kept_as_it_came() -> None:
+    choice = {"message": {"content": "ok"}, "finish_reason": "Bearer planted-key-8d1f2c"}
+    assert read_reply(json.dumps({"choices": [choice]}).encode()).finish_reason == "other"
 
 
 def test_the_error_text_does_not_quote_the_answer() -> None:

@@ -1,9 +1,9 @@
 """How dialogues and other people's texts stand in a prompt: as JSON, which its content cannot end.
 
-A message that holds quotes, line breaks, our own markup or a chat template's control tokens (`<|im_end|>`, `[/INST]`)
-stays one string on one line: quotes and line breaks are escaped by JSON, and so are `<`, `>` and brackets around a
-word, so that no tag and no control token ever stands in a prompt that we did not write. Other scripts stay as they are:
-escapes would cost tokens.
+A message that holds quotes, line breaks, our own markup or a chat template's control tokens (`<|im_end|>`, `[/INST]`,
+`[|assistant|]`) stays one string on one line: quotes and line breaks are escaped by JSON, and so are angle and square
+brackets, so that no tag and no control token ever stands in a prompt that we did not write. Other scripts stay as they
+are: escapes would cost tokens.
 """
 
 from __future__ import annotations
@@ -15,15 +15,19 @@ from typing import Any
 
 from l2a.dialogue.types import Message
 
-BRACKETED = re.compile(r"\[(?=/?[^\W\d]\w*\])")
-"""The bracket before a word in brackets. JSON itself has none: its lists hold quotes, numbers or objects here."""
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
+"""A string of a JSON text. The brackets outside are JSON's own."""
 _ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", 0x2028: "\\u2028", 0x2029: "\\u2029", 0x85: "\\u0085"}
 
 
 def data(value: Any) -> str:
-    """`value` as JSON on one line, without angle brackets and bracketed words."""
+    """`value` as JSON on one line, without angle brackets, and without square ones in its strings."""
     plain = json.dumps(value, ensure_ascii=False, separators=(", ", ": ")).translate(_ESCAPES)
-    return BRACKETED.sub("\\\\u005b", plain)
+    return _STRING.sub(_without_brackets, plain) if "[" in plain or "]" in plain else plain
+
+
+def _without_brackets(string: re.Match[str]) -> str:
+    return string.group().replace("[", "\\u005b").replace("]", "\\u005d")
 
 
 def dialogue_lines(messages: Sequence[Message], first: int = 0) -> str:

@@ -12,12 +12,12 @@ from typing import Any
 
 from l2a.dialogue.types import Message
 from l2a.llm.prompts import VERSION, instructions
-from l2a.llm.prompts.frame import BRACKETED, about
+from l2a.llm.prompts.frame import about
 from l2a.llm.request import ChatRequest
 
-_ESCAPES = {ord("<"): "\u2039", ord(">"): "\u203a"}
+_ESCAPES = {ord("<"): "\u2039", ord(">"): "\u203a", ord("["): "\uff3b", ord("]"): "\uff3d"}
 """Chat templates speak in tags such as `<|im_end|>` or `[/INST]`, and we mark who spoke as `[tool]`. What others said
-must not: no angle bracket of theirs stays, and no bracket before a word in brackets."""
+must not: brackets of theirs become others that look alike."""
 
 
 ABOUT = "What the dialogue is about: "
@@ -73,5 +73,5 @@ def rollout_request(
 
 
 def _text(message: Message) -> str:
-    text = BRACKETED.sub("\uff3b", message.content.translate(_ESCAPES))
+    text = message.content.translate(_ESCAPES)
     return text if message.role in ("user", "assistant") else f"[{message.role}] {text}"
