@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.sdk import Asset
 
+from dags.common.by_hand import typed
 from l2a.settings import Settings, load
 
 TURNS = Asset("turns")
@@ -26,15 +27,20 @@ def settings() -> Settings:
     return found.model_copy(update={"warehouse": root if "://" in root else os.path.abspath(root)})
 
 
+def where() -> list[str]:
+    """The options of every command: the warehouse and the settings file of this machine."""
+    return ["--warehouse", settings().warehouse, *(("--config", CONFIG) if CONFIG else ())]
+
+
 def last_word(context: Any) -> None:
-    """Says what is left, which command does it, and where the log is: the callback of a task that failed for good."""
+    """Says what is left, what to type, and where the log is: the callback of a task that failed for good."""
     from l2a.nightly.advice import advice
 
     task, instance = context["task"], context["task_instance"]
-    arguments = [str(word) for word in getattr(task, "application_args", None) or ()]
     error = context.get("exception")
     step = getattr(task, "step_name", None) or task.task_id
-    said = advice(settings().warehouse, step, arguments, str(error or ""), instance.log_url)
+    command = typed(instance.dag_id, task, where())
+    said = advice(settings().warehouse, step, command, str(error or ""), instance.log_url)
     task.log.error("%s\nDAG %s, run %s, task %s", said, instance.dag_id, instance.run_id, instance.task_id)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 
-from dags.common.defaults import CONFIG, LLM_ENDPOINTS, settings
+from dags.common.defaults import LLM_ENDPOINTS, settings, where
 from l2a.launch.tether import follow, tether
 from l2a.settings import SparkSettings
 from l2a.tables import jars
@@ -51,7 +51,7 @@ def options(name: str) -> dict[str, Any]:
 
 def arguments(*words: str) -> list[str]:
     """A step's arguments, with the warehouse and the settings file of this machine."""
-    return [*words, "--warehouse", settings().warehouse, *(("--config", CONFIG) if CONFIG else ())]
+    return [*words, *where()]
 
 
 def step(name: str, *words: str, task_id: str | None = None, **more: Any) -> Step:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Sequence
-
 from l2a.errors import L2AError
 from l2a.sql.engine import connect, query
 
@@ -28,13 +25,15 @@ UNITS = {
 CALLS = "SELECT count(*) FROM llm_calls WHERE status = 'failed'"
 
 
-def advice(warehouse: str, step: str, arguments: Sequence[str], error: str, log: str) -> str:
-    """A few lines for the person who has to act. Never raises: what cannot be counted is said to be so."""
-    command = shlex.join(["l2a", step, *arguments])
+def advice(warehouse: str, step: str, command: str | None, error: str, log: str) -> str:
+    """A few lines for the person who has to act. Never raises: what cannot be counted is said to be so.
+
+    command: what to type; None: there is no command that helps, so none is named.
+    """
     lines = [
         f"{step} failed: {(error.strip() or 'no reason was given').splitlines()[-1][:500]}",
         f"left: {_left(warehouse, step)}. What was finished is kept, and no call that was answered is paid again.",
-        f"to run it by hand: {command}",
+        *([f"what to type: {command}"] if command else []),
         f"its log: {log}",
     ]
     return "\n".join(lines)

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from airflow_runs import ROOT, environment
 
+from dags.common.by_hand import COMMANDS
+
 HEAVY = ("pyspark", "delta", "torch", "trl", "mlflow", "transformers", "sklearn", "pandas", "duckdb", "pyarrow")
 LOOK = f"""
 import json, sys
@@ -77,6 +79,10 @@ def test_every_task_has_a_time_limit_growing_pauses_and_a_last_word(tasks: dict[
         assert task["retries"] >= 2, name
         assert task["backoff"] >= 2, name
         assert task["callback"], name
+
+
+def test_what_a_person_types_is_known_for_tasks_that_are_there(tasks: dict[str, dict[str, Any]]) -> None:
+    assert set(COMMANDS) <= set(tasks)
 
 
 def test_whatever_may_ask_an_llm_is_in_the_pool(tasks: dict[str, dict[str, Any]]) -> None:

@@ -14,7 +14,10 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 from registered import register, settings_of
+from whole_tables import table
 
+from l2a.nightly.retraining import condition_name
+from l2a.nightly.training import READS
 from l2a.registry import Registry
 
 if TYPE_CHECKING:
@@ -68,6 +71,7 @@ def test_a_night_with_too_many_rejected_lines_goes_red_after_all_of_it_is_in(
     assert steps(ran) == ["ingest", "slice", "extract"]
     assert (ran.state, ran.tasks["check"]) == ("failed", "failed")
     assert "4 of 10 (40.0%)" in ran.said
+    assert f"what to type: l2a check --date {NIGHT} --warehouse" in ran.said
     assert "quarantine_reasons" in ran.said
 
 
@@ -77,7 +81,7 @@ def test_a_step_that_fails_says_what_is_left_what_to_run_and_where_the_log_is(
     landed()
     ran = run_dag("nightly_logs", {"date": NIGHT}, TEST_FAILING="slice.py")
     assert ran.tasks["extract"] != "success"
-    assert "to run it by hand: l2a slice --warehouse" in ran.said
+    assert "what to type: l2a slice --warehouse" in ran.said
     assert "dialogues are not sliced" in ran.said
 
 
@@ -90,6 +94,19 @@ def test_nothing_is_trained_where_too_little_has_come(run_dag: Callable[..., Ran
     assert ran.submitted == []
 
 
+def test_a_training_that_failed_says_where_its_last_words_are(
+    run_dag: Callable[..., Ran], landed: Callable[..., None], tmp_path: Path
+) -> None:
+    landed()
+    for name in READS:
+        table(tmp_path / "warehouse", name, {"session_id": "s"})
+    elsewhere = {"KIND": "command", "SUBMIT": "true", "STATUS": "echo FAILED", "CANCEL": "true", "LOGS": "echo no gpu"}
+    ran = run_dag("retrain", {"force": True}, **{f"L2A_LAUNCHER__{name}": words for name, words in elsewhere.items()})
+    assert (ran.tasks["await"], ran.tasks["rollout"]) == ("failed", "upstream_failed"), ran.said[-4000:]
+    condition = condition_name("grpo", dt.datetime.now(dt.UTC).date(), set())
+    assert f"what to type: l2a job logs {condition} --warehouse" in ran.said
+
+
 def test_every_condition_is_measured_by_itself_and_one_that_fails_stops_no_other(
     run_dag: Callable[..., Ran], landed: Callable[..., None]
 ) -> None:
@@ -99,6 +116,7 @@ def test_every_condition_is_measured_by_itself_and_one_that_fails_stops_no_other
     assert ran.tasks["evaluate"] == "success"
     assert ran.state == "failed"
     assert "evaluate" in steps(ran)
+    assert "what to type: l2a rollout --condition bad --warehouse" in ran.said
 
 
 def test_the_champion_is_measured_too_and_the_others_are_compared_with_it(

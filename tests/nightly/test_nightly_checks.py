@@ -117,17 +117,19 @@ def test_the_command_ends_with_1_and_says_what_helps(warehouse: Path) -> None:
 
 
 def test_the_last_word_says_what_is_left_what_to_type_and_where_the_log_is(warehouse: Path) -> None:
-    said = advice(str(warehouse), "slice", ["--warehouse", "/w h"], "Traceback\nTableMissing: no table", "http://log")
+    said = advice(
+        str(warehouse), "slice", "l2a slice --warehouse '/w h'", "Traceback\nTableMissing: no table", "http://log"
+    )
     assert said.splitlines() == [
         "slice failed: TableMissing: no table",
         "left: 1 dialogues are not sliced. What was finished is kept, and no call that was answered is paid again.",
-        "to run it by hand: l2a slice --warehouse '/w h'",
+        "what to type: l2a slice --warehouse '/w h'",
         "its log: http://log",
     ]
 
 
 def test_a_warehouse_that_cannot_be_read_does_not_take_the_last_word_away(tmp_path: Path) -> None:
-    assert "the tables cannot be read" in advice(str(tmp_path / "none"), "extract", [], "", "log")
+    assert "the tables cannot be read" in advice(str(tmp_path / "none"), "extract", "l2a extract", "", "log")
 
 
 def test_only_what_is_old_and_over_is_cleaned_away(tmp_path: Path) -> None:
