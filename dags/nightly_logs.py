@@ -14,9 +14,11 @@ may ask an LLM), **check** (is the night whole?). A night whose checks are green
   is understood, mark the task as success: the next night goes on from there anyway.
 
 #### To backfill
-`airflow backfill create --dag-id nightly_logs --from-date 2026-11-01 --to-date 2026-11-10`, in any order, several at a
-time: each step runs once at a time, versions of a dialogue have an order of their own, and a night that was taken
-before brings nothing new. One night by hand: trigger with `{"date": "2026-11-21"}`.
+`airflow backfill create --dag-id nightly_logs --from-date 2026-11-01 --to-date 2026-11-10T23:59:59` takes ten nights
+(the run of a night stands at 02:00 of its day, after the midnight that a bare date means). Nights that have a run
+already are left out; `--reprocess-behavior completed` takes them again. In any order, several nights at a time: each
+step runs once at a time, versions of a dialogue have an order of their own, and a file that was read before brings
+nothing new. One night by hand: trigger with `{"date": "2026-11-21"}`.
 """
 
 from __future__ import annotations
