@@ -53,7 +53,7 @@ with DAG(
     @task(execution_timeout=timedelta(minutes=30), trigger_rule=TriggerRule.ALL_DONE)
     def baseline(names: list[str] | None) -> list[str]:
         """The arguments of the evaluation: the champion is what the others are compared with."""
-        from l2a.registry import CHAMPION
+        from l2a.conditions import CHAMPION
 
         return arguments(*(("--baseline", CHAMPION) if CHAMPION in (names or ()) else ()))
 

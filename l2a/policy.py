@@ -8,10 +8,6 @@ from pyspark.sql import functions as F
 from l2a.dialogue.types import STOP_MARK
 from l2a.dialogue.utterance_columns import questions_column
 
-EXPERT, RANDOM = "expert", "random"
-BUILT_IN = (EXPERT, RANDOM)
-GREEDY = "@greedy"
-"""What the name of a condition that answers at temperature 0 ends with."""
 POOL_SIZE = 2_000
 """`random` draws from at most so many questions a domain."""
 

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from l2a.conditions import CHAMPION
 from l2a.errors import EnvironmentProblem, UsageError
 from l2a.serving.folder import digest
 from l2a.settings import Settings
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
 
-CHAMPION = "champion"
 FULL, ADAPTER = "full", "adapter"
 MEASURED = "## Measured"
 """Opens the part of a model card that evaluations write."""

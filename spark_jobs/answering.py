@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from l2a import policy
+from l2a.conditions import BUILT_IN, EXPERT, GREEDY
 from l2a.errors import UsageError
 from l2a.llm.settings import LLMSettings
 from l2a.progress import say
@@ -26,12 +27,12 @@ def answerer(
     condition: str, settings: EvaluateSettings, llm: LLMSettings, registry: Registry | None, *, greedy: bool
 ) -> LLMPolicy | InProcess | None:
     """Who answers for a condition; None: a built-in one does. Raises `UsageError` where nobody does."""
-    if condition in policy.BUILT_IN:
+    if condition in BUILT_IN:
         if greedy:
             raise UsageError(f"--greedy: the built-in condition {condition} draws no tokens")
         return None
-    if condition.endswith(policy.GREEDY):
-        raise UsageError(f"condition {condition}: give --condition {condition.removesuffix(policy.GREEDY)} --greedy")
+    if condition.endswith(GREEDY):
+        raise UsageError(f"condition {condition}: give --condition {condition.removesuffix(GREEDY)} --greedy")
     version = registry.named(condition) if registry is not None else None
     if llm.endpoints:
         model = llm_policy(settings, llm, greedy=greedy)
@@ -51,7 +52,7 @@ def answerer(
         return in_process(registry, version, settings, greedy=greedy)
     trained = (registry.conditions() if registry is not None else []) or ["none"]
     raise UsageError(
-        f"condition {condition} is none of the built-in ones ({', '.join(policy.BUILT_IN)}), and no model is registered"
+        f"condition {condition} is none of the built-in ones ({', '.join(BUILT_IN)}), and no model is registered"
         f" under that name (there are: {', '.join(trained)}): train it (`l2a train METHOD --condition {condition}`), or"
         " give --endpoint URL and --model NAME of a policy that is served"
     )
@@ -79,7 +80,7 @@ def answers_of(
     elif isinstance(model, InProcess):
         with said(warehouse, model, wanted) as answers:
             yield answers.withColumn("request_id", no_call), Paid()
-    elif condition == policy.EXPERT:
+    elif condition == EXPERT:
         yield policy.expert(wanted).withColumn("request_id", no_call), Paid()
     else:
         drawn = policy.random(wanted, turns.where("split = 'train'"), samples)

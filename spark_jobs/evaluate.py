@@ -13,6 +13,7 @@ import click
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
+from l2a.conditions import BUILT_IN
 from l2a.errors import UsageError
 from l2a.metrics import what_if
 from l2a.metrics.compare import compare
@@ -22,7 +23,6 @@ from l2a.metrics.slices import EVERYTHING, by_slice, cube
 from l2a.metrics.table import show, show_comparisons
 from l2a.metrics.tracked import track
 from l2a.options import Command, common
-from l2a.policy import BUILT_IN
 from l2a.settings import EvaluateSettings, JudgeSettings, Settings
 from l2a.tables.contract import Contract
 from l2a.tables.contracts import COMPARISONS, METRIC_CUBE, METRIC_SLICES, METRICS

@@ -15,7 +15,7 @@ import click
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from l2a import policy
+from l2a.conditions import BUILT_IN, GREEDY, RANDOM
 from l2a.dialogue.utterance_columns import action_column, decision_column
 from l2a.errors import TooManyFailures, UsageError
 from l2a.llm.settings import LLMSettings
@@ -58,7 +58,7 @@ def rollout(
     settings = settings or EvaluateSettings()
     llm = llm or LLMSettings.model_validate({})
     model = answerer(condition, settings, llm, registry, greedy=greedy)
-    name = condition + policy.GREEDY if greedy else condition
+    name = condition + GREEDY if greedy else condition
     warehouse.read(TURNS)
     mine = f"condition = {sql_text(name)}"
 
@@ -72,7 +72,7 @@ def rollout(
         # What other splits hold of this condition is theirs.
         scope = warehouse.read(DIALOGUES).where(F.col("split") == split).select("session_id")
         # Every draw of `random` depends on all train questions, so all are made again when the logs have grown.
-        if condition != policy.RANDOM:
+        if condition != RANDOM:
             changed = since.changed_sessions(warehouse, TURNS)
             if changed is not None:
                 scope = scope.join(changed, "session_id", "left_semi")
@@ -96,7 +96,7 @@ def rollout(
         (TURNS,),
         work,
         subject=name if split == "eval" else f"{name} ({split})",
-        settings=digest(model.address() if model else settings.samples if condition == policy.RANDOM else 1),
+        settings=digest(model.address() if model else settings.samples if condition == RANDOM else 1),
         replaces=True,
         failed_before=failed_before if isinstance(model, LLMPolicy) else None,
         max_failed_share=max_failed_share,
@@ -170,7 +170,7 @@ def command(
     settings, tables = start(
         config, warehouse, max_failed_share=max_failed_share, evaluate={"samples": samples}, llm=llm_given(**llm)
     )
-    modelled = [condition for condition in conditions if condition not in policy.BUILT_IN]
+    modelled = [condition for condition in conditions if condition not in BUILT_IN]
     if settings.llm.endpoints and len(modelled) > 1:
         raise UsageError(
             f"--model {settings.llm.model} at the endpoints is one policy, and cannot be {' and '.join(modelled)}: "

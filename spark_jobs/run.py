@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from l2a import policy
+from l2a.conditions import BUILT_IN
 from l2a.errors import TooManyFailures
 from l2a.mapping import load
 from l2a.options import Command, common
@@ -66,7 +66,7 @@ def command(
         too_many = error
     slice_dialogues(tables, null_outcome_is_success=settings.ingest.null_outcome_is_success)
     extract(tables, settings.judge, settings.llm, settings.objectives, max_failed_share=allowed)
-    for condition in policy.BUILT_IN:
+    for condition in BUILT_IN:
         rollout(tables, condition, settings.evaluate, max_failed_share=allowed)
     grade(tables, settings.judge, settings.llm, max_failed_share=allowed)
     rows = evaluate(tables, settings.judge, settings.evaluate)

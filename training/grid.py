@@ -21,12 +21,11 @@ from typing import get_args
 
 import click
 
+from l2a.conditions import BUILT_IN
 from l2a.errors import L2AError
 from l2a.options import Command, common, settings_of
 from l2a.progress import say
-from training.recipes import BUILT_IN, Method, Recipe, load
-
-BASELINE = "sft"
+from training.recipes import BASELINE, Method, Recipe, load
 
 
 def condition_name(method: str, seed: int) -> str:
@@ -125,7 +124,7 @@ def command(
     ]
     wanted = conditions or chosen.grid.conditions
     taken = grid(chosen, wanted, recipe, seeds or chosen.grid.seeds, list(arguments))
-    found = results.read(settings.warehouse)
+    found = results.read(settings.warehouse, settings.evaluate.replicates)
     results.show(found)
     if output is not None:
         only = [word for name in conditions for word in ("--condition", name)]

@@ -17,7 +17,8 @@ from l2a.errors import UsageError
 
 Method = Literal["base", "sft", "dpo", "grpo", "gspo", "cispo", "grpo-no-ra", "grpo-no-rs", "grpo-sum"]
 RL_METHODS = ("grpo", "gspo", "cispo", "grpo-no-ra", "grpo-no-rs", "grpo-sum")
-BUILT_IN = ("expert", "random")
+BASELINE = "sft"
+"""What a grid compares the others with."""
 
 
 class Part(BaseModel):

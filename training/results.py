@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import platform
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from l2a.conditions import GREEDY
 from l2a.judge.keywords import KeywordGrader
 from l2a.judge.protocols import Question
 from l2a.metrics.definitions import METRICS
 from l2a.metrics.table import show as show_table
 from l2a.metrics.table import show_comparisons
+from l2a.promotion.evidence import Evidence, Side
 from l2a.sql import engine
-from training.recipes import Recipe
+from training.recipes import BASELINE, Recipe
 
 Row = Mapping[str, Any]
 SHOWN_TURNS = 20
+_SEED = re.compile(r"-seed\d+")
 _NEWEST = """(SELECT evaluation_id FROM metric_table WHERE is_newest ORDER BY evaluated_at DESC LIMIT 1)"""
 
 
@@ -30,12 +35,17 @@ class Results:
     metrics: list[Row]
     after_first: list[Row]
     comparisons: list[Row]
+    after_first_comparisons: list[Row]
+    """Differences on the turns after the first, of all seeds of a method together, to the baseline's seeds together;
+    answers at temperature 0 to the baseline's at temperature 0."""
+    pooled_comparisons: list[Row]
+    """The same on all turns; empty where each method has one seed."""
     answers: list[Row]
     """Graded rollouts: condition, session_id, turn, domain, asked before, information, text, r_a, target."""
 
 
-def read(warehouse: str) -> Results:
-    """The newest evaluation of a warehouse, without Spark."""
+def read(warehouse: str, replicates: int) -> Results:
+    """The newest evaluation of a warehouse, without Spark. replicates: of the bootstrap, for what is compared here."""
     connection = engine.connect(warehouse)
 
     def rows(sql: str) -> list[Row]:
@@ -43,13 +53,26 @@ def read(warehouse: str) -> Results:
         names = [column[0] for column in found.description]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
+    def compared(sides: Mapping[str, tuple[Side, Side]], *, after_first: bool) -> list[Row]:
+        return [
+            {**dataclasses.asdict(found), "condition": name}
+            for name, (mine, theirs) in sides.items()
+            for found in evidence.differences(mine, theirs, replicates, after_first=after_first)
+        ]
+
+    evidence = Evidence(warehouse)
     newest = f"evaluation_id = {_NEWEST}"
+    metrics = rows(f"SELECT * FROM metrics WHERE {newest}")
+    sides = _sides({row["condition"] for row in metrics})
+    several = any(len(side.conditions) > 1 for pair in sides.values() for side in pair)
     return Results(
-        metrics=rows(f"SELECT * FROM metrics WHERE {newest}"),
+        metrics=metrics,
         after_first=rows(
             f"SELECT * FROM metric_slices WHERE {newest} AND slice = 'after_first_turn' AND slice_value = 'true'"
         ),
         comparisons=rows(f"SELECT * FROM comparisons WHERE {newest}"),
+        after_first_comparisons=compared(sides, after_first=True),
+        pooled_comparisons=compared(sides, after_first=False) if several else [],
         answers=rows(
             "SELECT g.condition, g.session_id, g.turn, g.sample, d.domain, o.information, o.decision AS target, r.text,"
             " r.decision, g.r_a, d.messages[t.context_end].content AS said, t.turn = 1 AS is_first"
@@ -62,6 +85,19 @@ def read(warehouse: str) -> Results:
             " ORDER BY 1, 2, 3, 4"
         ),
     )
+
+
+def _sides(conditions: Iterable[str]) -> dict[str, tuple[Side, Side]]:
+    """What is compared with what, by name: all seeds of a method with all seeds of the baseline."""
+    seeds: dict[str, list[str]] = defaultdict(list)
+    for condition in sorted(conditions):
+        seeds[_SEED.sub("", condition)].append(condition)
+    found = {}
+    for name, mine in seeds.items():
+        baseline = BASELINE + (GREEDY if name.endswith(GREEDY) else "")
+        if name != baseline and baseline in seeds:
+            found[name] = Side(tuple(mine)), Side(tuple(seeds[baseline]))
+    return found
 
 
 def show(results: Results) -> None:
@@ -92,7 +128,17 @@ def page(results: Results, recipe: Recipe, typed: str, taken: Mapping[str, float
         "",
         *_metric_lines(results.after_first),
         "",
-        *_difference_lines(results.comparisons),
+        *_difference_lines(f"Differences to {BASELINE}", "On the same turns, paired by dialogue.", results.comparisons),
+        *_difference_lines(
+            f"Differences to {BASELINE}, all seeds together",
+            "Each turn's answers of all seeds of both. Paired by dialogue.",
+            results.pooled_comparisons,
+        ),
+        *_difference_lines(
+            f"Differences to {BASELINE}, turns after the first",
+            "All seeds of a method together, at temperature 0 to the baseline at temperature 0. Paired by dialogue.",
+            results.after_first_comparisons,
+        ),
         "## Signs of hacking",
         "",
         "Over questions asked at CONTINUE turns. *most frequent*: the share of the most frequent question within its "
@@ -128,16 +174,16 @@ def _metric_lines(rows: Iterable[Row]) -> list[str]:
     return lines
 
 
-def _difference_lines(rows: Sequence[Row]) -> list[str]:
+def _difference_lines(title: str, about: str, rows: Sequence[Row]) -> list[str]:
     if not rows:
         return []
     by_condition: dict[str, dict[str, Row]] = defaultdict(dict)
     for row in rows:
         by_condition[row["condition"]][row["metric"]] = row
     lines = [
-        f"## Differences to {rows[0]['baseline']}",
+        f"## {title}",
         "",
-        "On the same turns, paired by dialogue.",
+        about,
         "",
         f"| condition | {' | '.join(METRICS)} |",
         "|---|" + "---|" * len(METRICS),

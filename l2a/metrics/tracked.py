@@ -11,9 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from l2a.conditions import BUILT_IN, GREEDY
 from l2a.errors import L2AError
 from l2a.metrics.definitions import METRICS
-from l2a.policy import BUILT_IN, GREEDY
 from l2a.progress import say
 from l2a.registry import Registry
 from l2a.settings import EvaluateSettings, Settings

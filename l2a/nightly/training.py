@@ -13,10 +13,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from l2a.conditions import BUILT_IN, CHAMPION, RANDOM
 from l2a.errors import JobError, L2AError
 from l2a.launch import State, Status, launcher
 from l2a.nightly.retraining import Decision, condition_name, decide, trained_conditions
-from l2a.registry import CHAMPION, Registry
+from l2a.registry import Registry
 from l2a.settings import Settings
 from l2a.sql import storage
 
@@ -43,8 +44,6 @@ def plan(settings: Settings, now: dt.datetime, *, force: bool = False) -> tuple[
     decision = decide(settings.warehouse, settings.retrain, now)
     if not (decision.due or force):
         return None, decision
-    from l2a.policy import RANDOM
-
     where = storage.find(settings.warehouse)
     crowned = champion(settings)
     name = condition_name(settings.retrain.method, now.date(), trained_conditions(settings.warehouse))
@@ -115,8 +114,6 @@ def conditions(settings: Settings, only: Sequence[str] = ()) -> list[str]:
 
     only: these and `champion`, which they are compared with.
     """
-    from l2a.policy import BUILT_IN
-
     crowned = [CHAMPION] if champion(settings) else []
     return list(dict.fromkeys([*crowned, *(only or (*BUILT_IN, *Registry.open(settings).conditions()))]))
 

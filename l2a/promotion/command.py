@@ -14,10 +14,10 @@ from typing import Any
 
 import click
 
+from l2a.conditions import RANDOM
 from l2a.errors import UsageError
 from l2a.metrics.paired import Difference
 from l2a.options import Command, common, settings_of
-from l2a.policy import RANDOM
 from l2a.progress import say
 from l2a.promotion.evidence import Evidence
 from l2a.promotion.guard import capability

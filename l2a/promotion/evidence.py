@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from l2a.conditions import CHAMPION, RANDOM
 from l2a.errors import EnvironmentProblem, UsageError
 from l2a.metrics.bootstrap import COUNTED, Tally
 from l2a.metrics.definitions import SUMS
 from l2a.metrics.paired import Difference, differences
-from l2a.policy import RANDOM
-from l2a.registry import CHAMPION, Version
+from l2a.registry import Version
 from l2a.sql.engine import connect, query
 from l2a.sql.types import literal
 
@@ -31,10 +31,11 @@ class Judged:
 
 @dataclass(frozen=True)
 class Side:
-    """Rollouts of one policy: under a condition's name, by one version of its model (None: any)."""
+    """Rollouts of one policy, or of several that are taken together (a method's seeds): under conditions' names, by one
+    version of the model (None: any)."""
 
-    condition: str
-    model_version: str | None
+    conditions: tuple[str, ...]
+    model_version: str | None = None
 
 
 class Evidence:
@@ -64,18 +65,21 @@ class Evidence:
                 f"there is no champion yet, so the built-in condition {RANDOM} is to be beaten, and it has no grades "
                 f"of the newest evaluation's judges: run `l2a rollout --condition {RANDOM}` and `l2a grade`"
             )
-        return Side(RANDOM, None)
+        return Side((RANDOM,))
 
-    def differences(self, candidate: Side, champion: Side, replicates: int) -> list[Difference]:
-        """The seven paired differences over the usable eval turns that both answered."""
+    def differences(
+        self, candidate: Side, champion: Side, replicates: int, *, after_first: bool = False
+    ) -> list[Difference]:
+        """The seven paired differences over the usable eval turns that both answered; after_first: but for the first
+        turn of each dialogue."""
         columns = ", ".join(f"cast(sum({side}.{name}) as double)" for side in ("m", "t") for name in SUMS)
         rows = list(
             query(
                 self._connection,
                 f"""
                 WITH m AS ({self._sums(candidate)}), t AS ({self._sums(champion)})
-                SELECT session_id, {columns} FROM m JOIN t USING (session_id, turn) GROUP BY session_id
-                ORDER BY session_id
+                SELECT session_id, {columns} FROM m JOIN t USING (session_id, turn)
+                WHERE turn > {int(after_first)} GROUP BY session_id ORDER BY session_id
                 """,
             ).rows
         )
@@ -93,7 +97,7 @@ class Evidence:
     def _graded(self, version: Version, names: tuple[str, ...]) -> Side:
         for name in names:
             if (name, version.model_version) in self._there():
-                return Side(name, version.model_version)
+                return Side((name,), version.model_version)
         condition = names[-1]
         raise UsageError(
             f"{version.title} has no grades of the newest evaluation's judges ({self.judged.extractor}, "
@@ -113,7 +117,8 @@ class Evidence:
         version = "true" if side.model_version is None else f"model_version = {literal(side.model_version)}"
         return (
             f"SELECT session_id, turn, {sums} FROM graded_rollouts WHERE {self._counts()} AND {version} "
-            f"AND condition = {literal(side.condition)} GROUP BY session_id, turn HAVING count(decision) > 0"
+            f"AND condition IN ({', '.join(map(literal, side.conditions))}) "
+            "GROUP BY session_id, turn HAVING count(decision) > 0"
         )
 
     def _counts(self) -> str:

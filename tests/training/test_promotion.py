@@ -173,7 +173,7 @@ def test_differences_are_those_of_the_evaluation_to_the_last_digit(warehouse: Pa
     from l2a.metrics.evaluate import sums
 
     evidence = Evidence(str(warehouse))
-    mine = evidence.differences(Side("grpo", None), Side("random", None), 200)
+    mine = evidence.differences(Side(("grpo",)), Side(("random",)), 200)
     grades = [
         (row["condition"], row["session_id"], row["turn"], row["target"], row["decision"], row["r_a"], row["omega"])
         for name, good, stops in (("grpo", 0.8, 0.8), ("random", 0.05, 0.3))
