@@ -31,6 +31,9 @@ TRIES_PER_ATTEMPT = 4
 """Tries on endpoints on trial are not the request's fault and not counted as attempts, up to this many per attempt:
 a request that brings endpoints down must end as a failed row."""
 
+LOOK_SECONDS = 0.25
+"""A request that was asked to wait looks so often for another endpoint."""
+
 
 class Asking:
     """Everything that the requests of one run share, and `ask`, which turns one of them into a row."""
@@ -93,6 +96,8 @@ class Asking:
         finally:
             del self._limits[call]
             self._router.freed()
+            if endpoint.rest.on(loop.time()):
+                loop.call_at(endpoint.rest.until, self._router.freed)
         self.reply_seen(request, reply)
         return reply
 
@@ -134,6 +139,8 @@ class _One:
         self.answer_was_none = False
         """Whether the last try was answered with something that cannot be used."""
         self.timeouts = 0
+        self.told: dict[Endpoint, float] = {}
+        """Until when each endpoint asked this request to wait."""
 
     async def run(self) -> AnswerRow:
         settings = self.asking._settings
@@ -146,24 +153,25 @@ class _One:
                     return self._row(error)
                 self.asked_again = True
                 failure: CallError = error
-                wait = 0.0
+                wait, asked = 0.0, False
             except TerminalError as error:
                 return self._row(error)
             except TransientError as error:
                 failure = error
-                wait = self._back_off(error)
+                wait, asked = self._back_off(error), error.retry_after is not None
                 over = self.attempts >= settings.max_attempts or self.tries >= TRIES_PER_ATTEMPT * settings.max_attempts
                 if over or self.seconds + wait > settings.total_timeout_seconds:
                     return self._row(error)
             self.answer_was_none = isinstance(failure, (Unparseable, MalformedResponse))
             self.asking._progress.retried_by_class[failure.error_class] += 1
-            self.seconds += wait
-            await asyncio.sleep(wait)
+            await self._wait(wait, asked)
 
     async def _attempt(self, body: bytes) -> tuple[str, str | None]:
         asking, loop = self.asking, asyncio.get_running_loop()
+        avoid = self._told(loop.time())
         # After a second failure there, or an answer that was none, another endpoint is worth more than a warm cache.
-        avoid = self.endpoint if self.attempts >= 2 or self.answer_was_none else None
+        if self.endpoint is not None and (self.attempts >= 2 or self.answer_was_none):
+            avoid.add(self.endpoint)
         call = await asking._router.take(self.request.session_id or self.request.request_id, avoid)
         self.endpoint = call.endpoint
         self.tries += 1
@@ -190,13 +198,35 @@ class _One:
         return reply.text, parsed
 
     def _back_off(self, error: TransientError) -> float:
-        """Seconds until the next try: what the endpoint asked for, else exponential with full jitter."""
-        settings = self.asking._settings
+        """Seconds until the next try: what the endpoint asked for, unless another takes calls; else exponential with
+        full jitter.
+        """
+        settings, now = self.asking._settings, asyncio.get_running_loop().time()
         # Full jitter keeps those that failed together from coming back together.
-        if error.retry_after is not None:
-            return error.retry_after + random.uniform(0, settings.backoff_seconds)
-        mean = settings.backoff_seconds * 2 ** min(max(self.attempts - 1, 0), 20)
-        return random.uniform(0, min(settings.backoff_max_seconds, 2 * mean))
+        if error.retry_after is None or self.endpoint is None:
+            mean = settings.backoff_seconds * 2 ** min(max(self.attempts - 1, 0), 20)
+            return random.uniform(0, min(settings.backoff_max_seconds, 2 * mean))
+        self.told[self.endpoint] = now + min(error.retry_after, settings.endpoint_wait_seconds)
+        told = self._told(now)
+        if told and self.asking._router.elsewhere(told):
+            return 0.0
+        return min((self.told[endpoint] - now for endpoint in told), default=0.0) + random.uniform(
+            0, settings.backoff_seconds
+        )
+
+    async def _wait(self, seconds: float, asked: bool) -> None:
+        """Waits; where an endpoint asked for it, only until another takes calls."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while (left := began + seconds - loop.time()) > 0:
+            if asked and self.asking._router.elsewhere(self._told(loop.time()) or self.asking._router.endpoints):
+                break
+            await asyncio.sleep(min(left, LOOK_SECONDS) if asked else left)
+        self.seconds += loop.time() - began
+
+    def _told(self, now: float) -> set[Endpoint]:
+        """The endpoints that asked this request to wait for longer than until now."""
+        return {endpoint for endpoint, until in self.told.items() if until > now}
 
     def _row(self, error: CallError | None = None, text: str | None = None, parsed: str | None = None) -> AnswerRow:
         key = self.asking._client.key

@@ -21,6 +21,7 @@ from statistics import median
 
 from l2a.llm.errors import Overloaded, RateLimited, TimedOut, TransientError
 from l2a.llm.limiter import AdaptiveLimit
+from l2a.llm.rest import Rest
 from l2a.llm.settings import LLMSettings
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Endpoint:
     ceiling: int
     state: State = State.IN_USE
     limiter: AdaptiveLimit = field(init=False)
+    rest: Rest = field(init=False)
     tries: set[Try] = field(default_factory=set)
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     failures_in_a_row: int = 0
@@ -86,10 +88,17 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         self.limiter = AdaptiveLimit(self.ceiling, self.settings.first_in_flight)
+        self.rest = Rest(self.settings.endpoint_wait_seconds)
         self._wait = self.settings.probe_seconds
 
-    def free(self) -> int:
+    def takes_calls(self, now: float) -> bool:
+        """Whether it is in use, and has not asked for a pause."""
+        return self.state is State.IN_USE and not self.rest.on(now)
+
+    def free(self, now: float) -> int:
         """Calls that may be started now."""
+        if self.rest.on(now):
+            return 0
         if self.state is State.IN_USE:
             limit = self.limiter.limit
             return max(0, limit + min(self._overdue, limit) - self.limiter.in_flight)
@@ -105,6 +114,9 @@ class Endpoint:
         if not self.tries:
             self._silent_for = 0.0
         self.tries.add(call)
+        if (rested := self.rest.taken(now)) > 0:
+            self.limiter.rested(now, rested)
+        self.rest.sent()
         self.limiter.started(now)
         return call
 
@@ -113,6 +125,7 @@ class Endpoint:
         latency = now - call.started
         self._silent_for = 0.0
         self.tries.discard(call)
+        self.rest.answered(call.started, now)
         self.limiter.answered(now, latency)
         self.failures_in_a_row, self._failing_since = 0, None
         if self.state is State.IN_USE:
@@ -129,6 +142,8 @@ class Endpoint:
         unanswered = isinstance(error, TimedOut) and error.status is None
         self.tries.discard(call)
         self._silent_for = self._silent_for if unanswered else 0.0
+        if error.retry_after:
+            self.rest.refused(call.started, now, error.retry_after)
         (self.limiter.overloaded if overload else self.limiter.dropped)(now)
         self.failures_in_a_row += 1
         self._failing_since = now if self._failing_since is None else self._failing_since
@@ -169,7 +184,7 @@ class Endpoint:
 
         Returns True if the endpoint hung just now, so that its calls must be taken elsewhere.
         """
-        in_use = [other for other in others if other.state is State.IN_USE]
+        in_use = [other for other in others if other.takes_calls(now)]
         self.alone, self.waited_for = not in_use, False
         self._typical_of_others = min((median(other.latencies) for other in in_use if other.latencies), default=None)
         if self.state is State.LEFT and now >= self.retry_at:

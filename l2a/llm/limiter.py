@@ -110,6 +110,12 @@ class AdaptiveLimit:
         self._growing, self._window, self._trial, self._baseline = True, None, None, None
         self._best_rate, self._latencies_by_rate = 0.0, []
 
+    def rested(self, now: float, seconds: float) -> None:
+        """No try was allowed for so long until now (Retry-After): time that says nothing about what fills it."""
+        if self._window is not None:
+            self._window.start = min(now, self._window.start + seconds)
+            self._last_time = now
+
     def started(self, now: float) -> None:
         """A try was sent."""
         self._advance(now)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import xxhash
@@ -31,7 +31,7 @@ DIALOGUES_REMEMBERED = 20_000
 class _Waiting:
     key: str
     turn: asyncio.Future[Try]
-    avoid: Endpoint | None
+    avoid: frozenset[Endpoint]
 
 
 class Router:
@@ -59,9 +59,14 @@ class Router:
         """Requests that wait for a place."""
         return len(self._homeless) + sum(map(len, self._queues.values()))
 
-    async def take(self, key: str, avoid: Endpoint | None = None) -> Try:
-        """A place in flight for a request of dialogue `key`, not at `avoid` if another endpoint is in use."""
-        waiting = _Waiting(key, asyncio.get_running_loop().create_future(), avoid)
+    def elsewhere(self, avoid: Collection[Endpoint]) -> bool:
+        """Whether another endpoint than these takes calls."""
+        now = self._clock()
+        return any(endpoint.takes_calls(now) for endpoint in self.endpoints if endpoint not in avoid)
+
+    async def take(self, key: str, avoid: Collection[Endpoint] = ()) -> Try:
+        """A place in flight for a request of dialogue `key`, not at those of `avoid` if another endpoint is in use."""
+        waiting = _Waiting(key, asyncio.get_running_loop().create_future(), frozenset(avoid))
         self._queue_up(waiting)
         self.dispatch()
         try:
@@ -90,24 +95,26 @@ class Router:
     def dispatch(self) -> None:
         """Starts as many waiting requests as the limits allow."""
         while self.in_flight < self._ceiling and not self.held_back():
-            free = sorted((e for e in self.endpoints if e.free() > 0), key=Endpoint.load)
+            now = self._clock()
+            free = sorted((e for e in self.endpoints if e.free(now) > 0), key=Endpoint.load)
             for endpoint in free:
-                waiting = self._next_for(endpoint)
+                waiting = self._next_for(endpoint, now)
                 if waiting is not None:
-                    waiting.turn.set_result(endpoint.start(self._clock()))
+                    waiting.turn.set_result(endpoint.start(now))
                     break
             else:
                 return
 
-    def _next_for(self, endpoint: Endpoint) -> _Waiting | None:
+    def _next_for(self, endpoint: Endpoint, now: float) -> _Waiting | None:
         own = self._queues[endpoint]
         for queue in (own, self._homeless):
             if (waiting := _first(queue)) is not None:
                 return waiting
         # Only from those that are full: who has room serves its own queue in this same dispatch, with a warmer cache.
-        full = [queue for other, queue in self._queues.items() if other.free() == 0 or endpoint.state is State.ON_TRIAL]
+        trial = endpoint.state is State.ON_TRIAL
+        full = [queue for other, queue in self._queues.items() if other.free(now) == 0 or trial]
         for queue in sorted(full, key=len, reverse=True):
-            if endpoint.state is State.ON_TRIAL:
+            if trial:
                 # It has to prove itself on one request; the dialogue stays where it is.
                 waiting = _first(queue, endpoint)
             else:
@@ -119,12 +126,12 @@ class Router:
 
     def _take_over(self, endpoint: Endpoint, queue: deque[_Waiting]) -> None:
         """Moves the waiting requests of the queue's last dialogue, but for those that avoid the endpoint."""
-        willing = (waiting for waiting in reversed(queue) if not waiting.turn.done() and waiting.avoid is not endpoint)
+        willing = (waiting for waiting in reversed(queue) if not waiting.turn.done() and endpoint not in waiting.avoid)
         last = next(willing, None)
         if last is None:
             return
-        moving = [waiting for waiting in queue if waiting.key == last.key and waiting.avoid is not endpoint]
-        staying = [waiting for waiting in queue if waiting.key != last.key or waiting.avoid is endpoint]
+        moving = [waiting for waiting in queue if waiting.key == last.key and endpoint not in waiting.avoid]
+        staying = [waiting for waiting in queue if waiting.key != last.key or endpoint in waiting.avoid]
         queue.clear()
         queue.extend(staying)
         self._queues[endpoint].extend(moving)
@@ -138,9 +145,9 @@ class Router:
 
     def _home(self, waiting: _Waiting) -> Endpoint | None:
         usable = [endpoint for endpoint in self.endpoints if endpoint.state is State.IN_USE]
-        if len(usable) > 1 and waiting.avoid in usable:
-            usable.remove(waiting.avoid)
-            return min(usable, key=self._pending)
+        if (others := [endpoint for endpoint in usable if endpoint not in waiting.avoid]) and others != usable:
+            now = self._clock()
+            return min(others, key=lambda endpoint: (endpoint.rest.on(now), self._pending(endpoint)))
         known = self._homes.get(waiting.key)
         if known is not None and known in usable:
             self._homes.move_to_end(waiting.key)
@@ -173,7 +180,7 @@ def _first(queue: deque[_Waiting], endpoint: Endpoint | None = None) -> _Waiting
         queue.popleft()
     if endpoint is None:
         return queue.popleft() if queue else None
-    found = next((waiting for waiting in queue if not waiting.turn.done() and waiting.avoid is not endpoint), None)
+    found = next((waiting for waiting in queue if not waiting.turn.done() and endpoint not in waiting.avoid), None)
     if found is not None:
         queue.remove(found)
     return found

@@ -79,11 +79,11 @@ def test_no_idle_endpoint_takes_over_a_request_that_avoids_it() -> None:
     router = Router(endpoints, 10, lambda: 0.0)
 
     async def go() -> None:
-        first = await router.take("a", avoid=one)
-        waiting = asyncio.create_task(router.take("a", avoid=one))
+        first = await router.take("a", avoid=[one])
+        waiting = asyncio.create_task(router.take("a", avoid=[one]))
         await asyncio.sleep(0)
         assert (first.endpoint, waiting.done()) == (two, False), "its place is taken, and the other one is avoided"
-        other = await router.take("b", avoid=two)
+        other = await router.take("b", avoid=[two])
         two.answered(first, 0.1)
         router.freed()
         assert (other.endpoint, (await waiting).endpoint) == (one, two)

@@ -144,13 +144,13 @@ def test_left_after_failures_in_a_row_tried_again_later_and_back_after_an_answer
     (endpoint, *_), _, _ = bench(probe_seconds=1.0, probe_max_seconds=8.0)
     fail(endpoint, 30, now=0.0)
     assert endpoint.state is State.LEFT
-    assert endpoint.free() == 0
+    assert endpoint.free(0.5) == 0
     endpoint.tick(0.9, 0.25, [])
     assert endpoint.state is State.LEFT
     endpoint.tick(1.0, 0.25, [])
-    assert endpoint.free() == 1
+    assert endpoint.free(1.0) == 1
     trial = endpoint.start(1.0)
-    assert endpoint.free() == 0
+    assert endpoint.free(1.0) == 0
     endpoint.failed(trial, 1.1, REFUSED)
     endpoint.tick(3.0, 0.25, [])
     assert endpoint.state is State.LEFT, "the second wait is twice as long"
