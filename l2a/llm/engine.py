@@ -31,6 +31,7 @@ from l2a.llm.reading import Reply
 from l2a.llm.request import ChatRequest
 from l2a.llm.router import Router
 from l2a.llm.settings import LLMSettings
+from l2a.llm.spending import Spending
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class Engine:
             raise UsageError("An engine belongs to at least one task.")
         self.settings = settings
         self.progress = Progress()
+        self._spending = Spending(settings, self.progress)
         share, rest = divmod(settings.max_in_flight, tasks)
         self._ceiling = max(1, share + (number % tasks < rest))
         self._sharing = tasks
@@ -218,19 +220,12 @@ class Engine:
         return rows
 
     def _pay(self, request: ChatRequest, reply: Reply) -> None:
-        progress = self.progress
-        progress.prompt_tokens += reply.prompt_tokens
-        progress.cached_tokens += reply.cached_tokens
-        progress.completion_tokens += reply.completion_tokens
-        price = self.settings.prices.get(request.model)
-        if price is not None:
-            progress.cost += price.cost(reply.prompt_tokens, reply.cached_tokens, reply.completion_tokens)
-        limit = self.settings.spending_limit
+        self._spending.pay(request, reply)
+        progress, limit = self.progress, self.settings.spending_limit
         if limit is not None:
-            answered = max(1, progress.tries - self._router.in_flight)
             spent = progress.cost + self.spent_elsewhere
             # What is in flight, here and in the other tasks, will be paid as well, at about what calls cost so far.
-            expected = spent + progress.cost / answered * self._router.in_flight * self._sharing
+            expected = spent + progress.cost / self._spending.paid * self._router.in_flight * self._sharing
             if expected >= limit:
                 self.stop(
                     SpendingLimitReached(

@@ -65,7 +65,7 @@ def needed(
     before: dict[str, str] = {}
     last = ""
     for request in requests:
-        text = _text(request)
+        text = prompt_text(request)
         size += len(text.encode("utf-8", "replace"))
         same = (commonprefix([text, other]) for other in (before.get(request.session_id, ""), last))
         shared += max(len(prefix.encode("utf-8", "replace")) for prefix in same)
@@ -105,10 +105,11 @@ async def _counted(settings: LLMSettings, requests: Sequence[ChatRequest]) -> fl
                 counted = None
             if not isinstance(counted, int) or counted <= 0:
                 return None
-            size += len(_text(request).encode("utf-8", "replace"))
+            size += len(prompt_text(request).encode("utf-8", "replace"))
             tokens += counted
     return size / tokens
 
 
-def _text(request: ChatRequest) -> str:
+def prompt_text(request: ChatRequest) -> str:
+    """What its messages say, one after the other."""
     return "".join(str(message.get("content", "")) for message in request.messages)
