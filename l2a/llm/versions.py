@@ -4,20 +4,25 @@ A model's answers are kept under its version. A guess (the name itself, the fold
 weights be answered from old calls, silently and for good. Of what GET /models tells, only these name weights:
 a field `model_version`, `version` or `revision`, and a `root` that holds a commit hash: `.../snapshots/<hash>` as the
 Hugging Face cache has it, or `<anything>@<hash>`.
+
+An endpoint that does not answer does not hold the others back: the version is that of those that do.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 from typing import Any
 
 from l2a.errors import UsageError
 from l2a.llm.classify import error_of
 from l2a.llm.client import Client
-from l2a.llm.errors import ModelVersionRequired, UnknownModel
+from l2a.llm.errors import MalformedResponse, ModelVersionRequired, NoEndpointLeft, TransientError, UnknownModel
 from l2a.llm.settings import LLMSettings
+
+log = logging.getLogger(__name__)
 
 _HASHED_ROOT = re.compile(r"(?:/snapshots/|@)([0-9a-f]{12,64})/?\Z")
 _NAMING_FIELDS = ("model_version", "version", "revision")
@@ -27,7 +32,8 @@ def resolve_model_version(settings: LLMSettings) -> str:
     """The version to address calls with. Call it outside an event loop.
 
     Raises ModelVersionRequired where nobody names one or two endpoints differ, UnknownModel where an endpoint does not
-    serve the model, UsageError where no model or endpoint is set, CallError where an endpoint does not answer.
+    serve the model, UsageError where no model or endpoint is set, NoEndpointLeft where none has answered for
+    `endpoint_wait_seconds`, TerminalError where one does not take the question.
     """
     if not settings.model:
         raise UsageError("No model is set. Give --model NAME.")
@@ -39,23 +45,57 @@ def resolve_model_version(settings: LLMSettings) -> str:
 
 
 async def _ask_all(settings: LLMSettings, model: str) -> str:
+    loop = asyncio.get_running_loop()
+    began, wait = loop.time(), settings.probe_seconds
+    versions: dict[str, str] = {}
+    waiting = False
     async with Client(settings) as client:
-        versions = await asyncio.gather(*(_ask(client, endpoint, model) for endpoint in settings.endpoints))
-    if len(set(versions)) > 1:
-        told = ", ".join(
-            f"{endpoint}: {version}" for endpoint, version in zip(settings.endpoints, versions, strict=True)
-        )
+        while True:
+            versions, errors = await _ask_once(client, settings, model)
+            said = ", ".join(map(str, errors.values()))
+            if versions:
+                if errors:
+                    log.warning("the model's version is that of the endpoints that answer, without %s", said)
+                break
+            if not waiting:
+                log.warning("no endpoint tells the model's version yet, asking again: %s", said)
+                waiting = True
+            left = began + settings.endpoint_wait_seconds - loop.time()
+            if left <= 0:
+                raise NoEndpointLeft(
+                    f"None of {', '.join(settings.endpoints)} has told its model's version for "
+                    f"{loop.time() - began:.0f} s. Start one, or set --model-version."
+                )
+            await asyncio.sleep(min(wait, left))
+            wait = min(2 * wait, settings.probe_max_seconds)
+    if len(set(versions.values())) > 1:
+        told = ", ".join(f"{endpoint}: {version}" for endpoint, version in versions.items())
         raise ModelVersionRequired(
             f"The endpoints serve different versions of {model!r} ({told}). Serve one, or ask only those that do."
         )
-    return versions[0]
+    return next(iter(versions.values()))
+
+
+async def _ask_once(
+    client: Client, settings: LLMSettings, model: str
+) -> tuple[dict[str, str], dict[str, TransientError]]:
+    """By endpoint: the versions, and the errors of those that do not answer. Raises the first error of another kind."""
+    asked = (_ask(client, endpoint, model) for endpoint in settings.endpoints)
+    told = dict(zip(settings.endpoints, await asyncio.gather(*asked, return_exceptions=True), strict=True))
+    for answer in told.values():
+        if isinstance(answer, BaseException) and not isinstance(answer, TransientError):
+            raise answer
+    return (
+        {endpoint: answer for endpoint, answer in told.items() if isinstance(answer, str)},
+        {endpoint: answer for endpoint, answer in told.items() if isinstance(answer, TransientError)},
+    )
 
 
 async def _ask(client: Client, endpoint: str, model: str) -> str:
     status, body = await client.get(f"{endpoint}/models")
     if status != 200:
         raise error_of(status, body, endpoint=endpoint, model=model, scrub=client.key.scrub_error)
-    served = _served(body)
+    served = _served(body, endpoint)
     card = next((card for card in served if card.get("id") == model), None)
     if card is None:
         names = ", ".join(str(card.get("id"))[:80] for card in served[:10]) or "nothing"
@@ -79,9 +119,12 @@ def version_of(card: dict[str, Any]) -> str | None:
     return found.group(1) if found else None
 
 
-def _served(body: bytes) -> list[dict[str, Any]]:
+def _served(body: bytes, endpoint: str) -> list[dict[str, Any]]:
     try:
         data = json.loads(body.decode("utf-8", "replace"))["data"]
     except (ValueError, RecursionError, LookupError, TypeError):
-        return []
-    return [card for card in data if isinstance(card, dict)] if isinstance(data, list) else []
+        data = None
+    if not isinstance(data, list):
+        # A gateway's page, or a server that is half up, says nothing about the model.
+        raise MalformedResponse(f"{endpoint}/models: the response is no list of models", status=200)
+    return [card for card in data if isinstance(card, dict)]
