@@ -10,7 +10,8 @@
     ├── InputUnreadable           a log file that is damaged, or still being written
     ├── EnvironmentProblem        Java, jars, disk, ports: `l2a doctor` says more
     ├── JobError                  a job that cannot be started, found or stopped (l2a.launch)
-    │   └── JobRefused            it would run beside one that it must not run beside
+    │   ├── JobRefused            it would run beside one that it must not run beside
+    │   └── NotTaken              the other side refused it (l2a.launch.record)
     ├── ChecksFailed              tables that do not say what they must; nothing was changed
     └── TooManyFailures           more rows failed than --max-failed-share allows; what was finished is kept
 

@@ -185,7 +185,7 @@ class NightlySettings(Section):
 class RetrainSettings(Section):
     """When a policy is trained again, and how."""
 
-    method: str = Field(default="grpo", description="What `l2a train` is told to do.")
+    method: str = Field(default="grpo", pattern="^[a-z0-9][a-z0-9-]*$", description="What `l2a train` is told to do.")
     recipe: str = Field(default="laptop", description="The recipe, by name or file.")
     min_new_turns: int = Field(default=1000, ge=1, description="So many new usable train turns are enough,")
     min_new_share: float = Field(default=0.1, gt=0, description="or this share of those of the last training;")

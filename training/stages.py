@@ -62,7 +62,11 @@ class Stage:
         Raises EnvironmentProblem when the disk is full; finished checkpoints stay.
         """
         # Conditions that start alike make this stage once, whoever comes first.
-        alone = held(self.folder.with_suffix(".lock"), self._waits) if is_main() else contextlib.nullcontext()
+        alone = (
+            held(self.folder.parent / f"{self.folder.name}.lock", self._waits)
+            if is_main()
+            else contextlib.nullcontext()
+        )
         with alone:
             barrier()  # all processes of a training find the same
             if self.model.is_dir():

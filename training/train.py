@@ -34,7 +34,7 @@ from training.tracking import Run, card
 
 NAMES = ("expert", "random", "champion")
 """Conditions that no training may be called."""
-CONDITION = re.compile(r"(?![. ])[^@/\\:\x00-\x1f\x7f]{1,100}(?<![. ])")
+CONDITION = re.compile(r"(?![-. ])[^@/\\:\x00-\x1f\x7f]{1,100}(?<![-. ])")
 """What a name has to look like to be a file, a model of MLflow and part of `NAME@greedy`."""
 NOT_TRAINED_BY = {"name", "about", "grid"}
 """Fields of a recipe that no model depends on."""
@@ -69,7 +69,7 @@ def train(settings: Settings, recipe: Recipe, method: str, condition: str, seed:
     if condition in NAMES or not CONDITION.fullmatch(condition):
         raise UsageError(
             f"condition {condition!r}: choose another name, of at most 100 characters, without @ / \\ : and line "
-            f"breaks, without a dot or space at its ends, and none of {', '.join(NAMES)}"
+            f"breaks, without a dot, dash or space at its ends, and none of {', '.join(NAMES)}"
         )
     root = training_folder(settings)
     if recipe.model.source == "tiny":

@@ -55,11 +55,11 @@ class Evidence:
         return self._graded(version, (version.condition,))
 
     def champion(self, version: Version | None) -> Side:
-        """The graded rollouts to compare with: the champion's, under its condition's name or as condition `champion`
-        (a champion whose condition was trained again has them there); before there is a champion, `random`'s.
+        """The graded rollouts to compare with: the champion's, as condition `champion` (where retraining keeps them
+        fresh) or under its own condition's name; before there is a champion, `random`'s.
         """
         if version is not None:
-            return self._graded(version, (version.condition, CHAMPION))
+            return self._graded(version, (CHAMPION, version.condition))
         if RANDOM not in {condition for condition, _ in self._there()}:
             raise UsageError(
                 f"there is no champion yet, so the built-in condition {RANDOM} is to be beaten, and it has no grades "
@@ -98,7 +98,7 @@ class Evidence:
         for name in names:
             if (name, version.model_version) in self._there():
                 return Side((name,), version.model_version)
-        condition = names[-1]
+        condition = names[0]
         raise UsageError(
             f"{version.title} has no grades of the newest evaluation's judges ({self.judged.extractor}, "
             f"{self.judged.grader}): run `l2a rollout --condition {condition}`, `l2a grade` and `l2a evaluate`"

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
-from l2a.errors import EnvironmentProblem
+from l2a.errors import EnvironmentProblem, UsageError
+from l2a.settings import Settings
+from training.recipes import load
 from training.stages import COMPLETE, Stage, last_checkpoint
+from training.train import CONDITION, train
 
 
 def checkpoint(folder: Path, step: int, *, whole: bool) -> Path:
@@ -82,3 +85,14 @@ def test_a_checkpoint_cut_short_is_never_gone_on_from(tmp_path: Path) -> None:
     checkpoint(tmp_path, 10, whole=True)
     last = last_checkpoint(tmp_path)
     assert last is not None and last.name == "checkpoint-10"
+
+
+@pytest.mark.parametrize("name", ["a/b", "a\\b", "a:b", "a@b", ".a", "a.", " a", "-a", "", "a\nb", "expert", "x" * 101])
+def test_a_condition_needs_a_name_that_is_a_file_and_a_model(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="choose another name"):
+        train(Settings(), load("ci"), "sft", name)
+
+
+@pytest.mark.parametrize("name", ["grpo", "grpo-20261122-2", "it's 卡", "v1.2"])
+def test_most_names_of_conditions_are_fine(name: str) -> None:
+    assert CONDITION.fullmatch(name)
