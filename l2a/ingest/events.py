@@ -6,65 +6,80 @@ grows; an event that is known already adds nothing.
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+
+from l2a.ingest.classify import PLACE
 
 KEPT = ("domain", "goal", "outcome", "expert")
 WORDS = (*KEPT, "group")
+COLUMNS = (*PLACE, "landed", "session_id", "message", "order", "updated_at", *WORDS)
+"""What an event is to the functions here."""
+
+_KNOWN = ""
+"""The source of the messages that are known: it comes before every file."""
 
 
 def gather(events: DataFrame, known: DataFrame) -> DataFrame:
-    """Good event rows into one row per session, in the columns of a parsed document.
+    """Event rows into one row per session, in the columns of a parsed document.
 
-    events: columns source, block, place, landed, session_id, message, order, updated_at, and the words.
+    events: COLUMNS, and `position` where the row waits in quarantine (null: it comes from this run's files).
     known: the dialogues table, of which the sessions that get new events are taken.
 
     Whichever part of a session comes first, the outcome is one: the words of its last event count, by order and not by
-    arrival, and its times are the latest of all. Column `known_split` is the split that it has already (null: none).
+    arrival, and its times are the latest of all.
+
+    Columns beside those of a document: `known_version`, `known_updated_at`, `known_landed` and `known_split` of the
+    dialogue that the session was gathered onto (null: none), and `waited`: source and position of its events that came
+    from quarantine.
     """
-    here = events.groupBy("session_id").agg(
-        F.array_sort(
-            F.collect_list(F.struct("order", "source", "block", "place", "message", "updated_at", "landed", *WORDS))
-        ).alias("rows")
-    )
+    place = F.struct("order", *PLACE, "position", "updated_at", "landed", F.col("message.ts").alias("ts"), *WORDS)
     rows = F.col("rows")
-    gathered = here.select(
-        "session_id",
-        *[_last_word(rows, name).alias(name) for name in WORDS],
-        F.coalesce(F.array_max(rows["updated_at"]), F.array_max(rows["message"]["ts"])).alias("updated_at"),
-        *[F.get(rows, F.lit(0))[name].alias(name) for name in ("source", "block", "place")],
-        F.array_max(rows["landed"]).alias("landed"),
-        rows["message"].alias("new"),
+    told = (
+        events.groupBy("session_id")
+        .agg(F.array_sort(F.collect_list(place)).alias("rows"))
+        .select(
+            "session_id",
+            *[_last_word(rows, name).alias(name) for name in WORDS],
+            F.coalesce(F.array_max(rows["updated_at"]), F.array_max(rows["ts"])).alias("updated_at"),
+            *[F.get(rows, F.lit(0))[name].alias(name) for name in PLACE],
+            F.array_max(rows["landed"]).alias("landed"),
+            F.array_max(rows["order"]).alias("last"),
+            F.transform(
+                F.filter(rows, lambda row: row["position"].isNotNull()),
+                lambda row: F.struct(row["source"].alias("source"), row["position"].alias("position")),
+            ).alias("waited"),
+        )
     )
-    before = known.select(
+    before = known.join(told.select("session_id"), "session_id", "left_semi")
+    joined = told.join(_messages(events, before), "session_id").join(
+        before.select(
+            "session_id",
+            F.array_max(F.transform("messages", _order)).alias("old_last"),
+            F.col("dialogue_version").alias("known_version"),
+            *[F.col(name).alias(f"known_{name}") for name in ("split", "updated_at", "landed")],
+            *[F.col(name).alias(f"old_{name}") for name in KEPT],
+        ),
         "session_id",
-        F.col("messages").alias("old"),
-        F.col("split").alias("known_split"),
-        *[F.col(name).alias(f"old_{name}") for name in ("updated_at", "landed", *KEPT)],
-    ).join(gathered.select("session_id"), "session_id", "left_semi")
-    joined = gathered.join(before, "session_id", "left")
-    everything = F.array_distinct(
-        F.concat(F.coalesce("old", F.array().cast("array<void>").cast(_type(known))), F.col("new"))
+        "left",
     )
-    older = _last_order(F.col("new")) < _last_order(F.col("old"))
+    older = F.col("last") < F.col("old_last")
     return joined.select(
         "session_id",
-        "source",
-        "block",
-        "place",
+        *PLACE,
         "group",
         *[
             F.when(older, F.coalesce(f"old_{name}", name)).otherwise(F.coalesce(name, f"old_{name}")).alias(name)
             for name in KEPT
         ],
-        *[F.greatest(name, f"old_{name}").alias(name) for name in ("updated_at", "landed")],
+        *[F.greatest(name, f"known_{name}").alias(name) for name in ("updated_at", "landed")],
+        "known_version",
+        "known_updated_at",
+        "known_landed",
         "known_split",
-        _ordered(everything).alias("messages"),
+        "waited",
+        "messages",
     )
-
-
-def _type(known: DataFrame) -> str:
-    return known.schema["messages"].dataType.simpleString()
 
 
 def _last_word(rows: Column, name: str) -> Column:
@@ -73,18 +88,44 @@ def _last_word(rows: Column, name: str) -> Column:
     return F.try_element_at(said, F.lit(-1))[name]
 
 
-def _ordered(messages: Column) -> Column:
-    """By sequence number, or by time where there is none; ties stay in the order in which they came."""
-    keyed = F.transform(messages, lambda m, i: F.struct(_order(m).alias("order"), i.alias("came"), m.alias("message")))
-    return F.array_sort(keyed)["message"]
+def _messages(events: DataFrame, before: DataFrame) -> DataFrame:
+    """Each session's messages, each once: by sequence number, or by time where there is none.
+
+    Ties stay in the order in which they came. What is known counts as one more file, which came first.
+    """
+    old = before.select("session_id", F.posexplode("messages").alias("at", "message")).select(
+        "session_id",
+        "message",
+        _order(F.col("message")).alias("order"),
+        F.lit(_KNOWN).alias("source"),
+        F.lit(0).cast("bigint").alias("block"),
+        F.col("at").cast("bigint").alias("place"),
+    )
+    # All that follows is by session, so one move of the rows serves it.
+    said = old.unionByName(events.select(*old.columns)).repartition("session_id")
+    # A number names an event. A time does not: what a file says twice at a time was said twice, and another file that
+    # says as much adds nothing.
+    again = F.row_number().over(Window.partitionBy("session_id", "source", "message").orderBy("block", "place"))
+    once = F.col("message.seq").isNotNull() & (F.col("source") != _KNOWN)
+    said = said.withColumn("again", F.when(once, F.lit(1)).otherwise(again))
+    first = said.groupBy("session_id", "message", "again").agg(F.min(F.struct("order", *PLACE)).alias("at"))
+    return first.groupBy("session_id").agg(
+        F.array_sort(F.collect_list(F.struct("at", "message")))["message"].alias("messages")
+    )
 
 
 def _order(message: Column) -> Column:
     return F.coalesce(message["seq"], F.unix_micros(message["ts"]))
 
 
-def _last_order(messages: Column) -> Column:
-    return F.array_max(F.transform(messages, _order))
+def known(gathered: DataFrame) -> DataFrame:
+    """The dialogues onto which sessions were gathered, as `classify.actions` compares them."""
+    return gathered.where("known_version IS NOT NULL").select(
+        "session_id",
+        F.col("known_version").alias("dialogue_version"),
+        F.col("known_updated_at").alias("updated_at"),
+        F.col("known_landed").alias("landed"),
+    )
 
 
 def without_user(dialogues: DataFrame) -> DataFrame:

@@ -75,6 +75,12 @@ def _source() -> Column:
     return F.regexp_replace(decoded, "^file:/+", "file:/")
 
 
+def landed() -> Column:
+    """The landing date of a row's source; null outside landing folders."""
+    date = F.nullif(F.regexp_extract("source", r"/dt=(\d{4}-\d{2}-\d{2})/", 1), F.lit(""))
+    return F.try_to_date(date, "yyyy-MM-dd")
+
+
 def lines(spark: SparkSession, text: list[str], parquet: list[str]) -> DataFrame:
     """All lines of the files: source, block, place, value (text) or row (a variant, for Parquet).
 

@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from l2a.ingest import classify, diagnose, events, files, parse
+from l2a.ingest import classify, diagnose, events, files, parse, waiting
+from l2a.ingest.sessions import NOTHING_LOST, Sessions
 from l2a.ingest.split import split
 from l2a.ingest.staging import Staging
 from l2a.mapping import Mapping
@@ -24,6 +25,9 @@ from l2a.tables.warehouse import Warehouse
 
 _GOOD = "reason IS NULL"
 _REJECTED = f"reason <> '{parse.BLANK}'"
+_NOT_OLDER = "struct(s.updated_at, s.landed) >= struct(t.updated_at, t.landed)"
+_SAID_BEFORE = "s.dialogue_version = t.dialogue_version AND s.updated_at <=> t.updated_at"
+"""Of such a dialogue only the later landing date is noted: where it came from, and its split, stay."""
 
 
 class Tally(NamedTuple):
@@ -69,34 +73,53 @@ class Intake:
         good, rejected = lines.where(_GOOD), lines.where(_REJECTED)
         blocks = files.blocks(lines, _REJECTED, _GOOD)
         quarantined = sum(block.rejected for block in blocks)
-        candidates = good
         if self.mapping.kind == "event":
-            gathered = self.staging.once("gathered", lambda: self._gathered(good))
-            nobody = events.without_user(gathered)
-            candidates = gathered.join(nobody, "session_id", "left_anti")
-            silent = good.join(nobody, "session_id", "left_semi").withColumn("reason", F.lit(parse.NO_USER_MESSAGE))
+            fates, silent = self._sessions(paths).take(good)
+            silent = silent.withColumn("reason", F.lit(parse.NO_USER_MESSAGE))
             rejected = rejected.unionByName(silent)
             quarantined += silent.count()
+            self._quarantine(rejected, quarantined, blocks)
+        else:
+            self._quarantine(rejected, quarantined, blocks)
+            fates = self._documents(good, sum(block.good for block in blocks))
+        return Tally(
+            new=fates[classify.NEW],
+            updated=fates[classify.UPDATED],
+            unchanged=fates[classify.UNCHANGED],
+            superseded=fates[classify.SUPERSEDED],
+            quarantined=quarantined,
+        )
+
+    def _documents(self, good: DataFrame, count: int) -> Counter[str]:
+        """Writes the newest version of each dialogue; the lines by what became of them."""
         decided = self.staging.once(
             "actions",
-            lambda: classify.actions(classify.winners(candidates), self.warehouse.read_or_empty(DIALOGUES)),
+            lambda: classify.actions(classify.winners(good), self.warehouse.read_or_empty(DIALOGUES)),
         )
         sessions, to_write = Counter[str](), 0
-        for action, write, count in decided.groupBy("action", "write").count().collect():
-            sessions[action] += count
-            to_write += count if write else 0
-        self._quarantine(rejected, quarantined, blocks)
+        for action, write, rows in decided.groupBy("action", "write").count().collect():
+            sessions[action] += rows
+            to_write += rows if write else 0
         if to_write:
-            everything = to_write == sum(block.good for block in blocks) and self.mapping.kind == "document"
-            self._write(candidates, None if everything else decided.where("write"))
-        one_line_each = sessions.total() == sum(block.good for block in blocks)
-        by_fate = sessions if one_line_each else self._fates(good, candidates, decided)
-        return Tally(
-            new=by_fate[classify.NEW],
-            updated=by_fate[classify.UPDATED],
-            unchanged=by_fate[classify.UNCHANGED],
-            superseded=by_fate[classify.SUPERSEDED],
-            quarantined=quarantined,
+            self._write(good, None if to_write == count else decided.where("write"))
+        if sessions.total() == count:  # one line each
+            return sessions
+        fates = classify.fates(good, decided).groupBy("fate").count()
+        return Counter({row["fate"]: int(row["count"]) for row in fates.collect()})
+
+    def _sessions(self, paths: list[str]) -> Sessions:
+        def gather(rows: DataFrame) -> DataFrame:
+            new = rows.select(*events.COLUMNS, F.lit(None).cast("bigint").alias("position"))
+            before = waiting.waiting(self.warehouse, self.mapping, self.settings, rows, paths)
+            known = self.warehouse.read(DIALOGUES)
+            return self._finished(events.gather(new if before is None else new.unionByName(before), known))
+
+        return Sessions(
+            self.warehouse,
+            self.staging,
+            gather=gather,
+            merge=lambda rows: self._merge(rows, f"{_NOT_OLDER} AND {NOTHING_LOST}"),
+            clear=lambda rows: waiting.clear(self.warehouse, rows),
         )
 
     def _parsed(self, paths: list[str]) -> DataFrame:
@@ -113,13 +136,9 @@ class Intake:
                 F.lit(limits.quarantine_raw_characters),
             ),
         )
-        parsed = parsed.withColumns({"raw": raw, "landed": _landed(), "known_split": F.lit(None).cast("string")})
+        parsed = parsed.withColumns({"raw": raw, "landed": files.landed(), "known_split": F.lit(None).cast("string")})
         parsed = parsed.drop("value", "row")
         return parsed if self.mapping.kind == "event" else self._finished(parsed)
-
-    def _gathered(self, good: DataFrame) -> DataFrame:
-        known = self.warehouse.read_or_empty(DIALOGUES)
-        return self._finished(events.gather(good, known))
 
     def _finished(self, dialogues: DataFrame) -> DataFrame:
         return dialogues.withColumns(
@@ -153,21 +172,13 @@ class Intake:
             place = list(classify.PLACE)
             unwanted = candidates.select(*place).join(wanted.select(*place), place, "left_anti")
             rows = candidates.join(unwanted, place, "left_anti")
+        self._merge(rows, _NOT_OLDER)
+
+    def _merge(self, rows: DataFrame, only_if: str) -> None:
         self.warehouse.upsert(
             DIALOGUES,
             rows.withColumn("ingested_at", F.lit(self.now)),
-            only_if="struct(s.updated_at, s.landed) >= struct(t.updated_at, t.landed)",
+            only_if=only_if,
+            combine={name: f"if({_SAID_BEFORE}, t.{name}, s.{name})" for name in ("source", "split", "ingested_at")},
             unique=True,
         )
-
-    def _fates(self, good: DataFrame, candidates: DataFrame, decided: DataFrame) -> Counter[str]:
-        """Good lines by what became of them; an event shares the fate of its session."""
-        if self.mapping.kind == "event":
-            fates = good.join(decided.select("session_id", F.col("action").alias("fate")), "session_id")
-        else:
-            fates = classify.fates(candidates, decided)
-        return Counter({row["fate"]: int(row["count"]) for row in fates.groupBy("fate").count().collect()})
-
-
-def _landed() -> Column:
-    return F.try_to_date(F.nullif(F.regexp_extract("source", r"/dt=(\d{4}-\d{2}-\d{2})/", 1), F.lit("")), "yyyy-MM-dd")

@@ -103,6 +103,43 @@ def test_death_after_every_write_of_ingest_and_slice_leaves_no_trace(
     assert list((tmp_path / "disturbed" / "_staging").iterdir()) == []
 
 
+@pytest.mark.parametrize("first_run", ["dies", "is slower"])
+def test_events_enter_also_when_another_run_changed_their_sessions_after_they_were_gathered(
+    take, write_lines, warehouse, monkeypatch, first_run
+) -> None:
+    from helpers import dicts
+
+    from l2a.ingest.staging import Staging
+    from l2a.tables.contracts import DIALOGUES, QUARANTINE
+
+    def event(session: str, seq: int, role: str) -> dict[str, Any]:
+        return {"session_id": session, "seq": seq, "role": role, "content": f"{seq}"}
+
+    night_1 = write_lines("1.jsonl", [event("both", 1, "user"), event("greeted", 1, "agent")])
+    night_2 = write_lines("2.jsonl", [event("both", 2, "agent"), event("both", 3, "user"), event("greeted", 2, "user")])
+    once, others = Staging.once, []
+
+    def interrupted(staging: Any, name: str, *args: Any) -> Any:
+        result = once(staging, name, *args)
+        if name.startswith("gathered") and not others:
+            others.append(name)
+            if first_run == "dies":
+                raise Killed
+            take(night_2, mapping="events", into=open_warehouse(warehouse.spark, warehouse.root))
+        return result
+
+    monkeypatch.setattr(Staging, "once", interrupted)
+    if first_run == "dies":
+        with pytest.raises(Killed):
+            take(night_1, mapping="events")
+        take(night_2, mapping="events")
+    counts = take(night_1, mapping="events")
+    assert (counts.rows_in, counts.rows_updated, counts.rows_quarantined) == (2, 2, 0)
+    said = {row["session_id"]: [m["content"] for m in row["messages"]] for row in dicts(warehouse, DIALOGUES)}
+    assert said == {"both": ["1", "2", "3"], "greeted": ["1", "2"]}
+    assert warehouse.read(QUARANTINE).count() == 0
+
+
 def test_two_runs_of_the_same_files_at_once_do_not_double_anything(take, write_lines, warehouse) -> None:
     path = write_lines("logs.jsonl", second_night())
     failures: list[BaseException] = []

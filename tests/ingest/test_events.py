@@ -92,6 +92,59 @@ def test_sessions_are_gathered_over_files_and_nights_in_any_order(take, write_li
     assert digest_of(at_once) == before
 
 
+def test_events_that_came_before_their_first_user_wait_for_it(take, write_lines, warehouse, spark) -> None:
+    from l2a.tables.contracts import DIALOGUES, QUARANTINE
+
+    parts = {
+        "a": [
+            event("s", 1, "agent", "Hello", EVENING, domain="bank"),
+            event("alone", 1, "agent", "Hello?"),
+            event("timed", None, "agent", "Hello", EVENING),
+        ],
+        "b": [event("s", 2, "agent", "Anyone?"), event("timed", None, "user", "hi", MORNING)],
+        "c": [event("s", 3, "customer", "hi"), event("s", 4, "agent", "?", outcome="success"), "bad"],
+    }
+    paths = {name: write_lines(f"{name}.jsonl", lines) for name, lines in parts.items()}
+
+    def in_order(names: str, root: str) -> tuple[list[Any], list[Any], list[Any]]:
+        into = open_warehouse(spark, f"{warehouse.root}-{root}")
+        counts = [take(*[paths[name] for name in step], mapping="events", into=into) for step in names.split()]
+        for count in counts:
+            told = (count.rows_new, count.rows_updated, count.rows_unchanged, count.rows_quarantined)
+            assert count.rows_in == sum(told)
+        told = ("session_id", "dialogue_version", "updated_at", "domain", "outcome", "split", "messages")
+        dialogues = [[row[name] for name in told] for row in dicts(into, DIALOGUES)]
+        waiting = [(row["source"][-7:], row["position"], row["reason"][:15]) for row in dicts(into, QUARANTINE)]
+        return dialogues, waiting, [(count.rows_in, count.rows_quarantined) for count in counts]
+
+    at_once = in_order("abc", "at-once")
+    assert [[m["content"] for m in row[-1]] for row in at_once[0]] == [["Hello", "Anyone?", "hi", "?"], ["Hello", "hi"]]
+    assert at_once[1:] == ([("a.jsonl", 2, "no user message"), ("c.jsonl", 3, "not JSON: Expec")], [(8, 2)])
+    for names, counts in {
+        "a b c": [(3, 3), (2, 1), (3, 1)],
+        "c a b": [(3, 1), (3, 2), (2, 0)],
+        "b ac": [(2, 1), (6, 2)],
+    }.items():
+        assert in_order(names, names.replace(" ", "-")) == (*at_once[:2], counts)
+
+
+def test_what_a_file_says_twice_at_one_time_was_said_twice(take, write_lines, warehouse) -> None:
+    from l2a.tables.contracts import DIALOGUES
+
+    def said() -> list[str]:
+        (row,) = dicts(warehouse, DIALOGUES)
+        return [message["content"] for message in row["messages"]]
+
+    lines = [event("s", None, role, text, EVENING) for role, text in (("user", "ok"), ("agent", "?"), ("user", "ok"))]
+    assert take(write_lines("a.jsonl", lines), mapping="events").rows_new == 3
+    assert said() == ["ok", "?", "ok"]
+    assert take(write_lines("again.jsonl", lines), mapping="events").rows_unchanged == 3
+    assert take(write_lines("part.jsonl", lines[2:]), mapping="events").rows_unchanged == 1
+    assert said() == ["ok", "?", "ok"]
+    assert take(write_lines("more.jsonl", [*lines, lines[0]]), mapping="events").rows_updated == 4
+    assert said() == ["ok", "?", "ok", "ok"]
+
+
 def test_a_night_that_is_not_there_and_a_file_of_another_kind_are_said(take, write_lines, tmp_path) -> None:
     from l2a.errors import UsageError
 

@@ -131,6 +131,24 @@ def test_versions_within_one_file_and_the_same_dialogue_in_another(take, write_l
     assert digest_of(warehouse)["dialogues"] == before["dialogues"]
 
 
+@pytest.mark.parametrize("form", ["native", "events"])
+def test_a_dialogue_that_comes_again_on_a_later_night_keeps_its_source_split_and_time(
+    take, write_lines, warehouse, form
+) -> None:
+    from l2a.tables.contracts import DIALOGUES
+
+    said = dialogue("s", "hi", updated_at="2026-11-01T00:00:00Z")
+    line = said if form == "native" else {"session_id": "s", "seq": 1, "role": "user", "content": "hi"}
+    first = write_lines("landing/dt=2026-11-01/a.jsonl", [line])
+    take(first, mapping=form, given_split="eval")
+    (before,) = dicts(warehouse, DIALOGUES)
+    again = write_lines("landing/dt=2026-11-02/a.jsonl", [line])
+    assert take(again, mapping=form).rows_unchanged == 1
+    (after,) = dicts(warehouse, DIALOGUES)
+    assert (before["split"], str(before["landed"]), str(after["landed"])) == ("eval", "2026-11-01", "2026-11-02")
+    assert after == {**before, "landed": after["landed"]}
+
+
 @pytest.mark.parametrize("shares", [(8, 1, 1), (0, 0, 1), (1, 2, 0)])
 def test_the_split_is_a_hash_of_the_session_or_its_group(spark, shares) -> None:
     from l2a.ingest.split import split
