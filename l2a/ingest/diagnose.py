@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NoReturn
+
+_BLANKS = " \t\r\n"
+"""JSON's white space: a form feed or a no-break space is none."""
 
 
 class _DuplicateKey(Exception):
@@ -12,21 +16,22 @@ class _DuplicateKey(Exception):
 
 def diagnose(line: str) -> str:
     """The reason for a line that Spark refused; the text before the colon names the kind."""
+    text = line.strip(_BLANKS)
     try:
-        value, end = _DECODER.raw_decode(line.strip())
+        value, end = _DECODER.raw_decode(text)
     except _DuplicateKey as error:
         return f"duplicate keys: {error} comes twice in one object"
     except RecursionError:
         return "not JSON: nested too deep"
     except json.JSONDecodeError as error:
-        if _cut_off(line, error):
+        if _cut_off(text, error):
             return "truncated JSON: the line ends inside a value"
         return f"not JSON: {error.msg} at character {error.pos + 1}"
     except ValueError as error:
         return f"not JSON: {error}"
-    rest = line.strip()[end:].strip()
+    rest = text[end:].strip(_BLANKS)
     if rest and isinstance(value, dict):
-        return f"rubbish after the object: {rest[:40]}"
+        return f"rubbish after the object: {rest[:40] if rest[:40].strip() else ascii(rest[:40])}"
     if rest:  # such as a line that starts with a year: a number and more
         return f"not JSON: the line goes on after {json.dumps(value)[:40]}"
     if not _encodable(value):
@@ -52,12 +57,25 @@ def _no_constant(name: str) -> NoReturn:
 _DECODER = json.JSONDecoder(object_pairs_hook=_no_doubles, parse_constant=_no_constant)
 
 
-def _cut_off(line: str, error: json.JSONDecodeError) -> bool:
+_CONSTANTS = ("true", "false", "null")
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d*)?(?:[eE][+-]?\d*)?")
+_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,4})?")
+
+
+def _cut_off(text: str, error: json.JSONDecodeError) -> bool:
     """Whether the text stops inside a value, rather than going wrong in the middle of it."""
-    text = line.strip()
     if not text.startswith(("{", "[")):
         return False
-    return error.msg.startswith("Unterminated string") or error.pos >= len(text) or text[error.pos :].isalpha()
+    if error.msg.startswith("Unterminated string") or error.pos >= len(text):
+        return True
+    tail = text[error.pos :]
+    if error.msg.startswith("Invalid \\"):
+        return _ESCAPE.fullmatch(text[text.rindex("\\") :]) is not None
+    if error.msg == "Expecting value":
+        return tail == "-" or any(word.startswith(tail) for word in _CONSTANTS)
+    # The parser takes the good part of `1.` or `2e+` for a number, and finds fault with what follows.
+    number = re.search(r"[-+.\deE]*$", text)
+    return number is not None and number.start() < error.pos and _NUMBER.fullmatch(number.group()) is not None
 
 
 def _encodable(value: Any) -> bool:
