@@ -52,6 +52,8 @@ class Try:
     started: float
     trial: bool
     """Whether it decides if the endpoint comes back."""
+    number: int
+    """In the order in which calls were sent there."""
 
 
 @dataclass(eq=False)
@@ -110,13 +112,12 @@ class Endpoint:
 
     def start(self, now: float) -> Try:
         """A call is sent."""
-        call = Try(self, now, trial=self.state is State.ON_TRIAL)
+        call = Try(self, now, trial=self.state is State.ON_TRIAL, number=self.rest.sent())
         if not self.tries:
             self._silent_for = 0.0
         self.tries.add(call)
         if (rested := self.rest.taken(now)) > 0:
             self.limiter.rested(now, rested)
-        self.rest.sent()
         self.limiter.started(now)
         return call
 
@@ -125,7 +126,7 @@ class Endpoint:
         latency = now - call.started
         self._silent_for = 0.0
         self.tries.discard(call)
-        self.rest.answered(call.started, now)
+        self.rest.answered(call.number, now)
         self.limiter.answered(now, latency)
         self.failures_in_a_row, self._failing_since = 0, None
         if self.state is State.IN_USE:
@@ -143,7 +144,7 @@ class Endpoint:
         self.tries.discard(call)
         self._silent_for = self._silent_for if unanswered else 0.0
         if error.retry_after:
-            self.rest.refused(call.started, now, error.retry_after)
+            self.rest.refused(call.number, now, error.retry_after)
         (self.limiter.overloaded if overload else self.limiter.dropped)(now)
         self.failures_in_a_row += 1
         self._failing_since = now if self._failing_since is None else self._failing_since

@@ -1,12 +1,12 @@
 """Retry-After: an endpoint that asks for no calls for a while gets none, unless it evidently meant one request alone.
 
 A rate limit refuses whatever is sent after the call that it refused first; so the whole endpoint rests. Another server
-says the same words about single requests and answers all others; resting for each of them would leave it idle. What it
-does with calls that were already under way tells the two apart: an answer to a call that was sent after the refused one
-ends the rest, and from then on it takes several refusals in a row to begin another. (The refused request itself waits
-in any case, or goes elsewhere: asking.py.)
+says the same words about single requests and answers all others; resting for each of them would leave it idle. Calls
+that were already under way tell the two apart: an answer to one that was sent after the refused one ends the rest, and
+from then on it takes several refusals to begin another, of most that was sent meanwhile. (The refused request itself
+waits in any case, or goes elsewhere: asking.py.)
 
-Times are seconds of the caller's clock.
+Calls are numbered in the order in which they are sent. Times are seconds of the caller's clock.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from math import inf
 
 REFUSALS_IN_A_ROW = 5
-"""That begin a rest at an endpoint that has refused single requests before: so many at least, and every other call."""
+"""That begin a rest at an endpoint that has refused single requests before: so many at least, and every other call that
+was sent since the first of them."""
 
 
 @dataclass
@@ -25,36 +26,40 @@ class Rest:
     longest: float
     until: float = -inf
     _began: float | None = field(init=False, default=None)
-    _refused: float = field(init=False, default=-inf)
-    """When the latest of the refused calls was sent."""
-    _in_a_row: int = field(init=False, default=0)
     _sent: int = field(init=False, default=0)
-    """Calls since the last answer."""
+    _first_refused: int = field(init=False, default=0)
+    """Since a later call was answered."""
+    _last_refused: int = field(init=False, default=0)
+    _in_a_row: int = field(init=False, default=0)
     _single: bool = field(init=False, default=False)
 
     def on(self, now: float) -> bool:
         """Whether no call may be sent now."""
         return now < self.until
 
-    def sent(self) -> None:
-        """A call is sent."""
+    def sent(self) -> int:
+        """A call is sent; returns its number."""
         self._sent += 1
+        return self._sent
 
-    def refused(self, sent: float, now: float, retry_after: float) -> None:
-        """A call that was sent at `sent` was answered with Retry-After."""
+    def refused(self, number: int, now: float, retry_after: float) -> None:
+        """A call was answered with Retry-After."""
+        self._first_refused = min(number, self._first_refused) if self._in_a_row else number
+        self._last_refused = max(number, self._last_refused)
         self._in_a_row += 1
-        if self._single and self._in_a_row < max(REFUSALS_IN_A_ROW, self._sent / 2):
+        sent_since = self._sent - self._first_refused + 1
+        if self._single and self._in_a_row < max(REFUSALS_IN_A_ROW, sent_since / 2):
             return
         self._single = False
-        self._refused = max(self._refused, sent)
-        if not self.on(now) and self._began is None:
+        if self._began is None:
             self._began = now
         self.until = max(self.until, now + min(retry_after, self.longest))
 
-    def answered(self, sent: float, now: float) -> None:
-        """A call that was sent at `sent` was answered."""
-        self._in_a_row = self._sent = 0
-        if self.on(now) and sent > self._refused:
+    def answered(self, number: int, now: float) -> None:
+        """A call was answered."""
+        if number > self._first_refused:
+            self._in_a_row = 0
+        if self.on(now) and number > self._last_refused:
             self.until, self._single = now, True
 
     def taken(self, now: float) -> float:

@@ -73,21 +73,23 @@ def test_two_endpoints_that_both_ask_for_time_are_both_given_it() -> None:
 
 def test_a_refusal_of_single_requests_leaves_no_endpoint_idle() -> None:
     rest = Rest(longest=300.0)
-    rest.refused(sent=1.0, now=1.1, retry_after=60.0)
-    rest.answered(sent=0.9, now=1.2)
+    before, refused, after = (rest.sent() for _ in range(3))
+    rest.refused(refused, now=1.1, retry_after=60.0)
+    rest.answered(before, now=1.2)
     assert rest.on(1.2), "that call was let in before the door was closed"
-    rest.answered(sent=1.05, now=1.3)
+    rest.answered(after, now=1.3)
     assert not rest.on(1.3), "that one was let in after"
-    for number in range(20):
-        rest.refused(sent=2.0 + number, now=2.1 + number, retry_after=60.0)
-        assert not rest.on(2.1 + number)
-        rest.answered(sent=2.0 + number, now=2.2 + number)
-    for number in range(5):
-        rest.refused(sent=30.0 + number, now=30.1 + number, retry_after=60.0)
-    assert rest.on(35.0), "all are refused now"
+    burst = [rest.sent() for _ in range(64)]
+    for number in burst[::5]:
+        rest.refused(number, now=2.0, retry_after=60.0)
+    assert not rest.on(2.0), "most of what was sent is being worked on"
+    rest.answered(burst[-2], now=2.1)
+    for _ in range(5):
+        rest.refused(rest.sent(), now=3.0, retry_after=60.0)
+    assert rest.on(3.0), "all are refused now"
 
 
 def test_an_endpoint_that_rests_is_not_asked_for_longer_than_the_patience_of_the_job() -> None:
     rest = Rest(longest=300.0)
-    rest.refused(sent=0.0, now=0.0, retry_after=1e9)
+    rest.refused(rest.sent(), now=0.0, retry_after=1e9)
     assert rest.until == 300.0
