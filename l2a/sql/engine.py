@@ -9,6 +9,7 @@ Each table is taken in the snapshot that is newest when it is connected, and sta
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
@@ -34,7 +35,7 @@ SPARK_FUNCTIONS = (
 
 @dataclass(frozen=True)
 class Result:
-    """A query's columns, and its rows as they are fetched: each row once."""
+    """A query's columns, each with a name of its own, and its rows as they are fetched: each row once."""
 
     columns: list[str]
     rows: Iterator[tuple[Any, ...]]
@@ -83,8 +84,18 @@ def query(connection: duckdb.DuckDBPyConnection, sql: str) -> Result:
     text = statement.reading(sql)
     with problems.explained(connection):
         rows = connection.execute(_plain_times(connection, text))
-        columns = [column[0] for column in rows.description]
+        columns = _numbered([column[0] for column in rows.description])
     return Result(columns, _fetch(connection, rows))
+
+
+def _numbered(names: list[str]) -> list[str]:
+    """Names of which none comes twice: a, a_1, a_2. A row as an object would lose all but one of the same name."""
+    given = set(names)
+    found: list[str] = []
+    for name in names:
+        numbered = itertools.chain([name], (f"{name}_{n}" for n in itertools.count(1)))
+        found.append(next(each for each in numbered if each not in found and (each == name or each not in given)))
+    return found
 
 
 def _fetch(connection: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:

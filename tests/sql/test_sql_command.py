@@ -76,6 +76,19 @@ def test_json_is_one_array_of_objects(warehouse: Path) -> None:
     assert json.loads(run(warehouse, "SELECT * FROM runs WHERE false", "--format", "json").stdout) == []
 
 
+def test_columns_of_the_same_name_are_numbered_and_none_is_lost(warehouse: Path) -> None:
+    sql = "SELECT 1 AS a, 2 AS a, 3 AS a_1, 4 AS a, now() > started_at AS a FROM runs LIMIT 1"
+    names = ["a", "a_2", "a_1", "a_3", "a_4"]
+    assert json.loads(run(warehouse, sql, "--format", "json").stdout) == [
+        dict(zip(names, [1, 2, 3, 4, True], strict=True))
+    ]
+    assert run(warehouse, sql, "--format", "csv").stdout.splitlines() == [",".join(names), "1,2,3,4,true"]
+    assert run(warehouse, sql).stdout.split()[:5] == names
+    both = "SELECT * FROM runs r JOIN runs s ON r.run_id = s.run_id"
+    joined = json.loads(run(warehouse, both, "--format", "json").stdout)
+    assert joined[0]["run_id"] == joined[0]["run_id_1"]
+
+
 def test_a_table_is_aligned_and_whole_when_piped(warehouse: Path) -> None:
     result = run(
         warehouse, "SELECT '中文' AS a, repeat('x', 500) AS b, 1 AS n UNION ALL SELECT 'abc', 'y', 22 ORDER BY n"
@@ -190,7 +203,7 @@ def test_a_query_that_fails_leaves_the_older_answer(warehouse: Path, tmp_path: P
 
 def test_times_with_a_zone_are_shown_in_utc(warehouse: Path) -> None:
     sql = "SELECT TIMESTAMPTZ '2026-11-21 09:30:00+02' AS t, [TIMESTAMPTZ '2026-11-21 00:00:00+00'] AS t; -- twice"
-    assert run(warehouse, sql, "--format", "csv").stdout == 't,t\n2026-11-21T07:30:00Z,"[""2026-11-21T00:00:00Z""]"\n'
+    assert run(warehouse, sql, "--format", "csv").stdout == 't,t_1\n2026-11-21T07:30:00Z,"[""2026-11-21T00:00:00Z""]"\n'
 
 
 def test_status_tells_the_last_runs_and_what_waits(warehouse: Path) -> None:
