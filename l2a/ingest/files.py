@@ -15,6 +15,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from l2a.errors import InputUnreadable, UsageError
+from l2a.ingest import nanoseconds
 
 TEXT_SUFFIXES = (".jsonl", ".json", ".ndjson")
 COMPRESSIONS = ("", ".gz", ".bz2", ".zst")
@@ -84,6 +85,7 @@ def landed() -> Column:
 def lines(spark: SparkSession, text: list[str], parquet: list[str]) -> DataFrame:
     """All lines of the files: source, block, place, value (text) or row (a variant, for Parquet).
 
+    They are to be read within `nanoseconds.readable`.
     (source, block, place) orders the lines of a file and names each one; `positions` turns it into line numbers.
     """
     parts = []
@@ -124,7 +126,7 @@ def _parquet(spark: SparkSession, paths: list[str]) -> list[DataFrame]:
 
 def _one_parquet(spark: SparkSession, path: str) -> DataFrame:
     try:
-        return spark.read.parquet(literal(path))
+        return nanoseconds.read(spark, path, literal(path)) or spark.read.parquet(literal(path))
     except (PySparkException, Py4JJavaError) as error:
         raise InputUnreadable(_unreadable(path)) from error
 

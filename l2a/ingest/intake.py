@@ -14,7 +14,7 @@ from typing import NamedTuple
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from l2a.ingest import classify, diagnose, events, files, parse, waiting
+from l2a.ingest import classify, diagnose, events, files, nanoseconds, parse, waiting
 from l2a.ingest.sessions import NOTHING_LOST, Sessions
 from l2a.ingest.split import split
 from l2a.ingest.staging import Staging
@@ -68,7 +68,7 @@ class Intake:
         """Writes `quarantine` and `dialogues` from these files; again, it changes nothing and counts the same."""
         self.warehouse.ensure(QUARANTINE)
         self.warehouse.ensure(DIALOGUES)
-        with files.naming_damaged_files():
+        with files.naming_damaged_files(), nanoseconds.readable(self.warehouse.spark):
             lines = self.staging.once("lines", lambda: self._parsed(paths))
         good, rejected = lines.where(_GOOD), lines.where(_REJECTED)
         blocks = files.blocks(lines, _REJECTED, _GOOD)

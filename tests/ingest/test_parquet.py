@@ -8,7 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from helpers import dialogue, dicts
+
+from l2a.errors import InputUnreadable
 
 
 def write(path: Path, rows: list[dict[str, Any]], schema: pa.Schema | None = None) -> None:
@@ -54,3 +57,34 @@ def test_typed_columns_missing_columns_and_files_that_do_not_fit_together(take, 
         ("c.parquet", 1, "session id of the wrong type"),
     ]
     assert all('"messages"' in row["raw"] for row in dicts(warehouse, QUARANTINE))
+
+
+def test_times_in_nanoseconds_are_read_wherever_they_stand(take, tmp_path, warehouse, spark) -> None:
+    from l2a.tables.contracts import DIALOGUES
+
+    moment = dt.datetime(2026, 11, 21, 9, 30, 0, 123456, tzinfo=dt.UTC)
+    fields = [MESSAGE.field(i) for i in range(MESSAGE.num_fields)]
+    fields[2] = pa.field("ts", pa.timestamp("ns"))
+    columns = [
+        ("count", pa.int64()),
+        ("session_id", pa.string()),
+        ("messages", pa.list_(pa.struct(fields))),
+        ("odd.name", pa.map_(pa.string(), pa.timestamp("ns"))),
+        ("updated_at", pa.timestamp("ns", tz="UTC")),
+    ]
+    words = [{"role": "user", "content": "hi", "ts": moment.replace(tzinfo=None), "extra": 5}, None]
+    words[1] = {"role": "assistant", "content": "?", "ts": None}
+    row = {"session_id": "nano", "count": 3, "messages": words, "odd.name": [("a", moment)], "updated_at": moment}
+    write(tmp_path / "in/nano.parquet", [row, {**row, "session_id": "none", "updated_at": None}], pa.schema(columns))
+    write(tmp_path / "in/plain.parquet", [dialogue("plain", "a")])
+
+    before = spark.conf.get("spark.sql.legacy.parquet.nanosAsLong")
+    assert take(str(tmp_path / "in")).rows_new == 3
+    assert spark.conf.get("spark.sql.legacy.parquet.nanosAsLong") == before
+    found = {row["session_id"]: row for row in dicts(warehouse, DIALOGUES)}
+    said = moment.replace(tzinfo=None)
+    assert [found[name]["updated_at"] for name in ("nano", "none")] == [said, None]
+    assert [message["ts"] for message in found["none"]["messages"]] == [said, None]
+    (tmp_path / "in/cut.parquet").write_bytes((tmp_path / "in/nano.parquet").read_bytes()[:-20])
+    with pytest.raises(InputUnreadable, match=r"cut.parquet cannot be read to its end"):
+        take(str(tmp_path / "in"))
