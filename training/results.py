@@ -40,6 +40,8 @@ class Results:
     answers at temperature 0 to the baseline's at temperature 0."""
     pooled_comparisons: list[Row]
     """The same on all turns; empty where each method has one seed."""
+    trainings: list[Row]
+    """Each condition's newest training."""
     answers: list[Row]
     """Graded rollouts: condition, session_id, turn, domain, asked before, information, text, r_a, target."""
 
@@ -73,6 +75,10 @@ def read(warehouse: str, replicates: int) -> Results:
         comparisons=rows(f"SELECT * FROM comparisons WHERE {newest}"),
         after_first_comparisons=compared(sides, after_first=True),
         pooled_comparisons=compared(sides, after_first=False) if several else [],
+        trainings=rows(
+            "SELECT condition, steps, trained_turns, usable_turns, seconds, model_version FROM trainings"
+            " QUALIFY row_number() OVER (PARTITION BY condition ORDER BY created_at DESC) = 1 ORDER BY condition"
+        ),
         answers=rows(
             "SELECT g.condition, g.session_id, g.turn, g.sample, d.domain, o.information, o.decision AS target, r.text,"
             " r.decision, g.r_a, d.messages[t.context_end].content AS said, t.turn = 1 AS is_first"
@@ -147,7 +153,20 @@ def page(results: Results, recipe: Recipe, typed: str, taken: Mapping[str, float
         "",
         *_hacking_lines(results.answers),
         "",
-        "## Minutes",
+        "## Trainings",
+        "",
+        "Optimizer steps of the last stage and the turns that it saw; minutes of all stages that it made itself "
+        "(stages that conditions share are made by the first).",
+        "",
+        "| condition | steps | turns | of usable turns | minutes | model version |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {row['condition']} | {row['steps']:,} | {row['trained_turns']:,} | {row['usable_turns']:,} "
+            f"| {row['seconds'] / 60:.1f} | {row['model_version']} |"
+            for row in results.trainings
+        ),
+        "",
+        "## Minutes of this run",
         "",
         "| step | minutes |",
         "|---|---|",
