@@ -101,7 +101,7 @@ async def _ask(client: Client, endpoint: str, model: str) -> str:
         names = ", ".join(str(card.get("id"))[:80] for card in served[:10]) or "nothing"
         raise UnknownModel(f"{endpoint} does not serve {model!r}; it serves: {client.key.scrub_error(names)}")
     version = version_of(card)
-    if version is None:
+    if version is None or client.key.scrub(version) != version:  # one that echoes the key would reach tables
         raise ModelVersionRequired(
             f"{endpoint} does not say which weights stand behind {model!r}. Answers are kept under a version, so that "
             "new weights are never answered from old calls: set --model-version (a registry version, a commit, a date)."

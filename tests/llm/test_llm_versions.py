@@ -43,6 +43,14 @@ def test_the_setting_wins_and_asks_nobody() -> None:
     assert resolve_model_version(quick("http://127.0.0.1:9", model_version="mine")) == "mine"
 
 
+def test_a_version_that_echoes_the_key_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLANTED_KEY", "planted-key-8d1f2c")
+    settings = ChaosSettings(model_version="of planted-key-8d1f2c", api_key="planted-key-8d1f2c")
+    with chaos_endpoint(settings) as one, pytest.raises(ModelVersionRequired) as caught:
+        resolve_model_version(quick(one.url, model_version=None, api_key_env="PLANTED_KEY"))
+    assert "planted" not in str(caught.value)
+
+
 def test_the_endpoint_is_asked_and_a_guess_refused() -> None:
     with (
         chaos_endpoint(ChaosSettings(model_version="v5")) as one,
