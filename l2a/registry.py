@@ -17,10 +17,9 @@ import contextlib
 import datetime as dt
 import functools
 import os
-import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ from urllib.parse import unquote, urlsplit
 
 from l2a.conditions import CHAMPION
 from l2a.errors import EnvironmentProblem, UsageError
+from l2a.mlflow_client import explained, pages, quoted
 from l2a.serving.folder import digest
 from l2a.settings import Settings
 
@@ -113,14 +113,14 @@ class Registry:
         client = self._client
         if client is None or not condition:
             return
-        quoted = _quoted(condition)
-        with _explained(self.uri):
-            pages = _pages(
+        wanted = f"name = {quoted(condition)}"
+        with explained(self.uri):
+            found = pages(
                 lambda token: client.search_model_versions(
-                    f"name = {quoted}", max_results=_PAGE, order_by=["version_number DESC"], page_token=token
+                    wanted, max_results=_PAGE, order_by=["version_number DESC"], page_token=token
                 )
             )
-            yield from (version for version in map(_version, pages) if version is not None)
+            yield from (version for version in map(_version, found) if version is not None)
 
     def named(self, condition: str) -> Version | None:
         """The version that a name means to whoever asks a model: the champion's for `champion`, else the newest."""
@@ -137,7 +137,7 @@ class Registry:
         client = self._client
         if client is None or not version.run_id:
             return None
-        with _explained(self.uri):
+        with explained(self.uri):
             return client.get_run(version.run_id).data.metrics.get(name)
 
     def measured(self, version: Version, values: Mapping[str, float], at: dt.datetime, card: str | None) -> None:
@@ -152,7 +152,7 @@ class Registry:
         if client is None or not version.run_id:
             return
         moment = int(at.timestamp() * 1000)
-        with _explained(self.uri):
+        with explained(self.uri):
             before = client.get_metric_history(version.run_id, next(iter(values))) if values else []
             if moment not in {point.timestamp for point in before}:
                 points = [Metric(name, value, moment, len(before)) for name, value in values.items()]
@@ -189,7 +189,7 @@ class Registry:
         client = self._client
         if client is None:
             raise EnvironmentProblem(f"There is no registry at {self.uri}.")
-        with _explained(self.uri):
+        with explained(self.uri):
             at = dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
             tags = {"crowned_by": by, "crowned_why": why, "crowned_at": at, "crowned_forced": str(forced).lower()}
             for name, value in tags.items():
@@ -205,7 +205,7 @@ class Registry:
         for model in self._models():
             if client is None or CHAMPION not in model.aliases:
                 continue
-            with _explained(self.uri):
+            with explained(self.uri):
                 found = client.get_model_version(model.name, str(model.aliases[CHAMPION]))
             version = _version(found)
             if version is not None:
@@ -215,8 +215,8 @@ class Registry:
         client = self._client
         if client is None:
             return []
-        with _explained(self.uri):
-            return list(_pages(lambda token: client.search_registered_models(max_results=_PAGE, page_token=token)))
+        with explained(self.uri):
+            return list(pages(lambda token: client.search_registered_models(max_results=_PAGE, page_token=token)))
 
     @functools.cached_property
     def _client(self) -> MlflowClient | None:
@@ -229,12 +229,12 @@ class Registry:
             raise EnvironmentProblem(
                 f"The registry of trained models needs the package {error.name}: `pip install 'l2a[train]'`."
             ) from None
-        with _explained(self.uri):
+        with explained(self.uri):
             return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
     def _download_uri(self, version: Version) -> str:
         assert self._client is not None
-        with _explained(self.uri):
+        with explained(self.uri):
             return str(self._client.get_model_version_download_uri(version.condition, str(version.number)))
 
     def _downloaded(self, version: Version) -> Path:
@@ -247,7 +247,7 @@ class Registry:
         cache.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=".download-", dir=cache))
         try:
-            with _explained(self.uri):
+            with explained(self.uri):
                 found = Path(
                     download_artifacts(
                         artifact_uri=self._download_uri(version), dst_path=str(made), tracking_uri=self.uri
@@ -286,41 +286,3 @@ def _version(found: ModelVersion) -> Version | None:
         max_length=int(length) if length.isdecimal() else None,
         stop_rule=tags.get("l2a.stop_rule", "true") != "false",
     )
-
-
-def _pages(ask: Callable[[str | None], Any]) -> Iterator[Any]:
-    """All that a search finds, page by page."""
-    token = None
-    while True:
-        page = ask(token)
-        yield from page
-        token = page.token
-        if not token:
-            return
-
-
-def _quoted(name: str) -> str:
-    """A name in MLflow's search language, which has no escapes."""
-    if "'" not in name:
-        return f"'{name}'"
-    if '"' not in name:
-        return f'"{name}"'
-    raise UsageError(f"condition {name}: a name cannot have both kinds of quotes")
-
-
-@contextlib.contextmanager
-def _explained(uri: str) -> Iterator[None]:
-    """MLflow's errors as ours: a server that is down, a database of another version, or a damaged one."""
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError) as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-        raise EnvironmentProblem(f"MLflow at {redacted(uri)} does not answer as it should: {redacted(said)}") from None
-
-
-def redacted(text: str) -> str:
-    """The text with its addresses' user names and passwords taken out."""
-    return re.sub(r"(?<=://)[^/@\s]+@", "***@", text)

@@ -26,6 +26,7 @@ from l2a.llm.asking import Asking
 from l2a.llm.client import Client
 from l2a.llm.endpoint import Endpoint, State
 from l2a.llm.errors import JobStopped, NoEndpointLeft, SpendingLimitReached
+from l2a.llm.one_request import OneRequest
 from l2a.llm.progress import Progress
 from l2a.llm.reading import Reply
 from l2a.llm.request import ChatRequest
@@ -198,7 +199,7 @@ class Engine:
         size = sum(len(str(message)) for message in request.messages)
         self._held_bytes += size
         try:
-            row = await self._asking.ask(request)
+            row = await OneRequest(self._asking, request).run()
         finally:
             self._held_bytes -= size
         self.progress.count(row)

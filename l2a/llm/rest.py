@@ -4,7 +4,7 @@ A rate limit refuses whatever is sent after the call that it refused first; so t
 says the same words about single requests and answers all others; resting for each of them would leave it idle. Calls
 that were already under way tell the two apart: an answer to one that was sent after the refused one ends the rest, and
 from then on it takes several refusals to begin another, of most that was sent meanwhile. (The refused request itself
-waits in any case, or goes elsewhere: asking.py.)
+waits in any case, or goes elsewhere: one_request.py.)
 
 Calls are numbered in the order in which they are sent. Times are seconds of the caller's clock.
 """

@@ -10,7 +10,8 @@ import pytest
 from registered import register
 
 from l2a.errors import EnvironmentProblem, UsageError
-from l2a.registry import Registry, redacted, tracking_uri
+from l2a.mlflow_client import redacted
+from l2a.registry import Registry, tracking_uri
 from l2a.settings import Settings
 
 KINDS = ("base", "sft", "it's 卡", "grpo")
