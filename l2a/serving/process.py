@@ -225,6 +225,17 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+    _wait_for_group(process.pid)
+
+
+def _wait_for_group(group: int) -> None:
+    """Until no process of the group is left: one that was killed holds its memory, which the next server needs, until
+    the system has taken it down. Not for ever: where nobody reaps orphans, they stay in the group."""
+    deadline = time.monotonic() + _STOP_SECONDS
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        while time.monotonic() < deadline:
+            os.killpg(group, 0)
+            time.sleep(0.02)
 
 
 def _port(host: str, port: int) -> int:

@@ -17,8 +17,8 @@ if given.fake == "dies":
     sys.exit("RuntimeError: no room for the weights")
 if given.fake == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-# As vLLM's engine: a process of its own, which does not hear of its parent's death.
-engine = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+# As vLLM's engine: a process of its own with memory that takes a while to free, deaf to its parent's death.
+engine = subprocess.Popen([sys.executable, "-c", "import time; held = b'x' * (256 << 20); time.sleep(600)"])
 pathlib.Path(os.environ["FAKE_VLLM_PIDS"]).write_text(f"{os.getpid()} {engine.pid}")
 
 class Answers(http.server.BaseHTTPRequestHandler):
