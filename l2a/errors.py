@@ -11,7 +11,7 @@
     ├── EnvironmentProblem        Java, jars, disk, ports: `l2a doctor` says more
     ├── JobError                  a job that cannot be started, found or stopped (l2a.launch)
     │   ├── JobRefused            it would run beside one that it must not run beside
-    │   └── NotTaken              the other side refused it (l2a.launch.record)
+    │   └── NotTaken              the other side refused it
     ├── ChecksFailed              tables that do not say what they must; nothing was changed
     └── TooManyFailures           more rows failed than --max-failed-share allows; what was finished is kept
 
@@ -69,6 +69,10 @@ class JobError(L2AError):
 
 class JobRefused(JobError):
     """A job that would run beside one that it must not run beside."""
+
+
+class NotTaken(JobError):
+    """A job that was refused: nothing of it was started, so it counts as never submitted."""
 
 
 class ChecksFailed(L2AError):

@@ -78,7 +78,7 @@ def tell(warehouse: Warehouse, settings: Settings, rows: list[Row]) -> None:
     found = [row.asDict() for row in rows]
     show(found, settings.evaluate.warn_share)
     if any(row["condition"] not in BUILT_IN for row in found):
-        which = evaluation(warehouse, settings.judge, settings.evaluate)
+        which = Evaluation(found[0]["extractor"], found[0]["grader"], settings.evaluate)
         track(settings, found, model_versions(warehouse, which))
 
 

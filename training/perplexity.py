@@ -11,13 +11,14 @@ import math
 import re
 from pathlib import Path
 
+from l2a.dialogue.unspaced import UNSPACED
 from training import models
 from training.data import by_dialogue, share_of
 from training.job import Job
 from training.rendering import IGNORED, Renderer
 
 DIALOGUES = 100
-WORD = re.compile(r"[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]|[^\W_]+|[^\w\s]|_")
+WORD = re.compile(rf"{UNSPACED}|[^\W_]+|[^\w\s]|_")
 
 
 def heldout_perplexity(folder: Path, job: Job) -> float | None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from l2a.conditions import BUILT_IN, CHAMPION
 from l2a.errors import EnvironmentProblem, L2AError, UsageError
 from l2a.judge.open import grader_name
 from l2a.progress import say
@@ -32,7 +33,7 @@ from training.stages import Stage, disk_full
 from training.state import State, alone, begin, fresh, save
 from training.tracking import Run, card
 
-NAMES = ("expert", "random", "champion")
+NAMES = (*BUILT_IN, CHAMPION)
 """Conditions that no training may be called."""
 CONDITION = re.compile(r"(?![-. ])[^@/\\:\x00-\x1f\x7f]{1,100}(?<![-. ])")
 """What a name has to look like to be a file, a model of MLflow and part of `NAME@greedy`."""

@@ -11,8 +11,8 @@ import shlex
 import subprocess
 from pathlib import Path
 
-from l2a.errors import JobError, UsageError
-from l2a.launch.record import Job, NotTaken, State
+from l2a.errors import JobError, NotTaken, UsageError
+from l2a.launch.record import Job, State
 from l2a.settings import LauncherSettings
 
 ASK_SECONDS = 120.0

@@ -16,10 +16,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from l2a.errors import JobError, JobRefused, UsageError
+from l2a.errors import JobError, JobRefused, NotTaken, UsageError
 from l2a.launch.elsewhere import CommandRunner
 from l2a.launch.local import LocalRunner
-from l2a.launch.record import RECORD, Job, NotTaken, State, Status, read_job, write_job
+from l2a.launch.record import RECORD, Job, State, Status, read_job, write_job
 from l2a.settings import Settings, training_folder
 
 _NAME = re.compile(r"[A-Za-z0-9@_-][A-Za-z0-9@._-]{0,99}")

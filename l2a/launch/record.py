@@ -15,10 +15,6 @@ from l2a.errors import JobError
 RECORD = "job.json"
 
 
-class NotTaken(JobError):
-    """A job that was refused: nothing of it was started, so it counts as never submitted."""
-
-
 class State(enum.StrEnum):
     """Where a job stands."""
 

@@ -11,6 +11,8 @@ import functools
 import re
 from collections import defaultdict
 
+from l2a.dialogue.unspaced import UNSPACED
+
 SHORT_REPLY = 12
 """Letters and digits of a reply that may stand for what the question before it says."""
 SHARE = 0.5
@@ -19,9 +21,8 @@ STEM, STEM_SHARE = 4, 0.55
 """Two words are one when they begin with so many letters alike, and with this share of the longer one's."""
 SMALL = 2
 """Letters of words that mostly say little."""
-_ALONE = re.compile(r"[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
-"""Characters of scripts that write without spaces: each is a word."""
-_WORD = re.compile(rf"{_ALONE.pattern}|\d+|[^\W\d_]+")
+_ALONE = re.compile(UNSPACED)
+_WORD = re.compile(rf"{UNSPACED}|\d+|[^\W\d_]+")
 
 
 def borne_out(value: str, message: str, question: str = "") -> bool:
