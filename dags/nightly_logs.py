@@ -34,7 +34,7 @@ from dags.common.steps import step
 
 SETTINGS = settings().nightly
 NIGHT = "{{ params.date or ((data_interval_start or dag_run.run_after - macros.timedelta(days=1)) | ds) }}"
-# Two runs of one step beside each other could write an older version of a dialogue over a newer one.
+# Of two runs of one step beside each other, the one that had read less may write last; only the next run mends it.
 ONE_AT_A_TIME = {"max_active_tis_per_dag": 1}
 
 with DAG(

@@ -234,25 +234,34 @@ def _last(warehouse: Warehouse, step: str, subject: str, settings: str, replaces
     """The last run of this step with these settings that finished well. replaces: none, where another's came after it.
 
     A run with the same settings that broke, or left too many failures, wrote nothing that is not taken again: what it
-    took has changed since the one before it, too.
+    took has changed since the one before it, too. Of runs beside each other, the one that had read less may have been
+    the last to write, so the least that any of them had read counts.
     """
     if not warehouse.exists(RUNS):
         return None
     same = F.coalesce(F.try_element_at("versions", F.lit("settings")), F.lit("")) == settings
-    runs = warehouse.read(RUNS).where((F.col("step") == step) & F.col("subject").eqNullSafe(subject or None))
     well = same & (F.col("status") == "ok")
-    row = (
-        runs.where(well | ~same if replaces else well)
-        .orderBy(F.col("started_at").desc())
-        .select("versions", "started_at", "seconds", "rows_in", "rows_failed", well.alias("well"))
-        .first()
+    started = F.unix_micros("started_at").alias("started")
+    ended = (started + F.col("seconds") * 1_000_000).cast("long").alias("ended")
+    runs = (
+        warehouse.read(RUNS)
+        .where((F.col("step") == step) & F.col("subject").eqNullSafe(subject or None))
+        .where(well | ~same if replaces else well)
+        .select("versions", "rows_in", "rows_failed", well.alias("well"), started, ended)
     )
-    if row is None or not row["well"]:
+    last = runs.orderBy(F.col("started").desc()).first()
+    if last is None or not last["well"]:
         return None
-    versions = {name: int(value) for name, value in row["versions"].items() if value.lstrip("-").isdigit()}
-    # Spark gives times without a zone, in this process's own.
-    ended = row["started_at"].astimezone(dt.UTC) + dt.timedelta(seconds=row["seconds"])
-    return _Last(versions, ended, rows=row["rows_in"], failed=row["rows_failed"] > 0)
+    beside = runs.where(F.col("well") & (F.col("ended") > last["started"])).select("versions").collect()
+    read = [_numbers(row["versions"]) for row in (last, *beside)]
+    versions = {name: min(one.get(name, -1) for one in read) for name in read[0]}
+    when = dt.datetime.fromtimestamp(last["ended"] / 1_000_000, dt.UTC)
+    return _Last(versions, when, rows=last["rows_in"], failed=last["rows_failed"] > 0)
+
+
+def _numbers(versions: Mapping[str, str]) -> dict[str, int]:
+    """The tables' versions among all that a run's row says of what was behind it."""
+    return {name: int(value) for name, value in versions.items() if value.lstrip("-").isdigit()}
 
 
 def _ran(warehouse: Warehouse, step: str, subject: str) -> bool:

@@ -1,7 +1,8 @@
-"""When a step takes everything again: other settings came in between; not because a run of its own broke."""
+"""What a step takes again: all, after other settings; not because a run broke; changes, of runs beside each other."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,3 +38,33 @@ def test_a_step_that_replaces_goes_on_after_its_own_broken_run_and_starts_over_a
         run("b", breaks=True)
     assert run("a"), "a broken run of b may have replaced some of it"
     assert taken == ["a", "a", "b", "a", "b", "a"]
+
+
+def test_of_two_runs_beside_each_other_the_one_that_had_read_less_counts(warehouse: Warehouse) -> None:
+    """It may have been the last to write, older rows over newer ones."""
+    from l2a.tables.contracts import DIALOGUES
+    from spark_jobs.runs import Counts, Since, run_step
+
+    seen: list[int] = []
+
+    def run(beside: Callable[[], object] = lambda: None) -> bool:
+        def work(since: Since) -> Counts:
+            seen.append(since.versions.get(DIALOGUES.name, -1))
+            beside()
+            return Counts()
+
+        return run_step(warehouse, "step", (DIALOGUES,), work) is not None
+
+    def change() -> int:
+        table = f"delta.`{warehouse.path(DIALOGUES.name)}`"
+        warehouse.spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('about.test' = '{len(seen)}')")
+        return warehouse.version(DIALOGUES)
+
+    warehouse.ensure(DIALOGUES)
+    first = warehouse.version(DIALOGUES)
+    assert run()
+    second = change()
+    assert run(beside=lambda: (change(), run()))
+    assert run(), "the run that ended last had not read the last change"
+    assert not run()
+    assert seen == [-1, first, first, second]
