@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -21,6 +22,19 @@ from l2a.tables.warehouse import Warehouse
 from spark_jobs.calls import Paid
 from spark_jobs.llm_policy import LLMPolicy, Reads, llm_policy, spoken
 from spark_jobs.model_policy import InProcess, in_process, said
+
+
+def asked_of(condition: str, llm: LLMSettings, given: Mapping[str, Any]) -> LLMSettings:
+    """The engine's settings for a condition's policy; without endpoints, it is asked in process.
+
+    given: the command's own options (`llm_given`), which `llm` holds too. What the settings name as model and version
+    is the judge, which must never answer for a policy: without options, a policy is served under its condition's name
+    at `policy_endpoints`.
+    """
+    named = {name: given.get(name) for name in ("endpoints", "model", "model_version")}
+    there = llm.endpoints if any(named.values()) else llm.policy_endpoints
+    model, version = named["model"] or condition, named["model_version"]
+    return llm.model_copy(update={"endpoints": there, "model": model, "model_version": version})
 
 
 def answerer(
@@ -54,7 +68,7 @@ def answerer(
     raise UsageError(
         f"condition {condition} is none of the built-in ones ({', '.join(BUILT_IN)}), and no model is registered"
         f" under that name (there are: {', '.join(trained)}): train it (`l2a train METHOD --condition {condition}`), or"
-        " give --endpoint URL and --model NAME of a policy that is served"
+        " give --endpoint URL (and --model NAME) of a policy that is served"
     )
 
 

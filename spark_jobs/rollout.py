@@ -25,7 +25,7 @@ from l2a.registry import Registry
 from l2a.settings import EvaluateSettings, Settings
 from l2a.tables.contracts import DIALOGUES, ROLLOUTS, TURNS
 from l2a.tables.warehouse import Warehouse, sql_text
-from spark_jobs.answering import answerer, answers_of
+from spark_jobs.answering import answerer, answers_of, asked_of
 from spark_jobs.calls import retryable
 from spark_jobs.command import all_again as all_again_option
 from spark_jobs.command import llm_given, llm_options, start
@@ -129,12 +129,12 @@ def usable(warehouse: Warehouse) -> DataFrame:
     return warehouse.read(TURNS).where("dropped_reason IS NULL").join(dialogues, ["session_id", "dialogue_version"])
 
 
-def _registry(settings: Settings) -> Registry | None:
+def _registry(settings: Settings, *, served: bool) -> Registry | None:
     """Where trained models are registered; None: nowhere, and endpoints answer for whatever they serve."""
     try:
         return Registry.open(settings)
     except UsageError:
-        if not settings.llm.endpoints:
+        if not served:
             raise
         return None
 
@@ -167,16 +167,18 @@ def command(
     **llm: Any,
 ) -> None:
     """A condition's answers into rollouts."""
+    given = llm_given(**llm)
     settings, tables = start(
-        config, warehouse, max_failed_share=max_failed_share, evaluate={"samples": samples}, llm=llm_given(**llm)
+        config, warehouse, max_failed_share=max_failed_share, evaluate={"samples": samples}, llm=given
     )
     modelled = [condition for condition in conditions if condition not in BUILT_IN]
-    if settings.llm.endpoints and len(modelled) > 1:
+    asked = {condition: asked_of(condition, settings.llm, given) for condition in conditions}
+    if len(modelled) > 1 and (given["model"] or given["model_version"]):
         raise UsageError(
-            f"--model {settings.llm.model} at the endpoints is one policy, and cannot be {' and '.join(modelled)}: "
-            "give one condition, or run without endpoints for registered models"
+            f"--model and --model-version name one policy, which cannot be {' and '.join(modelled)}: give one "
+            "condition, or leave both out where each is served under its own name"
         )
-    registry = _registry(settings) if modelled else None
+    registry = _registry(settings, served=any(llm.endpoints for llm in asked.values())) if modelled else None
     too_many: TooManyFailures | None = None
     for condition in dict.fromkeys(conditions):
         try:
@@ -184,7 +186,7 @@ def command(
                 tables,
                 condition,
                 settings.evaluate,
-                settings.llm,
+                asked[condition],
                 registry=registry,
                 split=split,
                 greedy=greedy,

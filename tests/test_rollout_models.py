@@ -23,6 +23,7 @@ from l2a.settings import EvaluateSettings, IngestSettings
 from l2a.tables.contracts import LLM_CALLS, ROLLOUTS
 from l2a.tables.warehouse import Warehouse
 from spark_jobs import model_policy
+from spark_jobs.answering import asked_of
 from spark_jobs.ingest import ingest
 from spark_jobs.rollout import rollout
 from spark_jobs.slice import slice_dialogues
@@ -161,4 +162,37 @@ def test_the_command_takes_several_conditions_and_one_that_fails_does_not_stop_t
     }  # fmt: skip
     served = ["--endpoint", "http://127.0.0.1:9/v1", "--model", "sft"]
     done = CliRunner().invoke(main, [*words, *served, "--condition", "lost", "--condition", "sft"])
-    assert done.exit_code == 2 and "one policy, and cannot be lost and sft" in done.output
+    assert done.exit_code == 2 and "one policy, which cannot be lost and sft" in done.output
+
+
+def test_the_settings_judge_never_answers_for_a_policy(
+    warehouse: Warehouse, turns: Callable[..., None], tiny: Path
+) -> None:
+    root = Path(warehouse.root)
+    turns(*TALKS)
+    version = register(root, "sft", tiny)
+    words = ["rollout", "--warehouse", str(root), "--samples", "1", "--condition", "sft"]
+    with chaos_endpoint(ChaosSettings(model="judge", model_version="7")) as chaos:
+        judge = {"L2A_LLM__MODEL": "judge", "L2A_LLM__MODEL_VERSION": "7"}
+        done = CliRunner().invoke(main, words, env={**judge, "L2A_LLM__ENDPOINTS": f'["{chaos.url}"]'})
+        assert done.exit_code == 0, done.output
+        assert chaos.server.record.served.total() == 0
+    assert {row["model_version"] for row in dicts(warehouse, ROLLOUTS)} == {version}
+
+
+def test_a_policy_is_asked_under_its_own_name_unless_options_say_otherwise() -> None:
+    settings = {
+        "endpoints": ["http://judge"],
+        "model": "judge",
+        "model_version": "7",
+        "policy_endpoints": ["http://gpu"],
+    }
+
+    def asked(**given: object) -> tuple[object, ...]:
+        found = asked_of("grpo", LLMSettings.model_validate({**settings, **given}), given)
+        return found.endpoints, found.model, found.model_version
+
+    assert asked() == (("http://gpu/v1",), "grpo", None)
+    assert asked(endpoints=("http://here",)) == (("http://here/v1",), "grpo", None)
+    assert asked(model="policy") == (("http://judge/v1",), "policy", None)
+    assert asked(endpoints=("http://here",), model="p", model_version="3") == (("http://here/v1",), "p", "3")

@@ -36,6 +36,9 @@ class LLMSettings(BaseModel):
         (), description="Base URLs of OpenAI-compatible endpoints; /v1 is added to a bare host."
     )
     model: str | None = Field(default=None, description="The model's name at the endpoints.")
+    policy_endpoints: tuple[str, ...] = Field(
+        (), description="Where `l2a rollout` finds models served under their conditions' names; []: asked in process."
+    )
     model_version: str | None = Field(
         default=None,
         description="Which weights stand behind the name; part of every call's address. None: asked of the endpoints.",
@@ -51,7 +54,9 @@ class LLMSettings(BaseModel):
         default=8, ge=1, description="Calls in flight per endpoint to start from; adapts from there."
     )
     max_attempts: int = Field(default=12, ge=1, description="Tries of one request in one run before its row fails.")
-    max_runs: int = Field(default=3, ge=1, description="Runs that try a failed request again before it stays failed.")
+    max_runs: int = Field(
+        default=3, ge=1, description="Runs that try a request, the first among them, before it stays failed."
+    )
     backoff_seconds: float = Field(
         default=0.5, gt=0, description="Mean wait before the second try; doubles with each further one."
     )
@@ -105,7 +110,7 @@ class LLMSettings(BaseModel):
         default=None, gt=0, description="Money after which a job starts no further call."
     )
 
-    @field_validator("endpoints")
+    @field_validator("endpoints", "policy_endpoints")
     @classmethod
     def _base_urls(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
         bases = tuple(base_url(url) for url in urls)
