@@ -9,8 +9,10 @@ import platform
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+
+from duckdb import DuckDBPyConnection
 
 from l2a.conditions import GREEDY
 from l2a.judge.keywords import KeywordGrader
@@ -25,72 +27,98 @@ from training.recipes import BASELINE, Recipe
 Row = Mapping[str, Any]
 SHOWN_TURNS = 20
 _SEED = re.compile(r"-seed\d+")
-_NEWEST = """(SELECT evaluation_id FROM metric_table WHERE is_newest ORDER BY evaluated_at DESC LIMIT 1)"""
+EVALUATED = ("metrics", "metric_table", "metric_slices", "comparisons", "trainings")
+ANSWERED = ("metrics", "metric_table", "graded_rollouts", "turns", "dialogues")
+_NEWEST = """evaluation_id = (
+    SELECT evaluation_id FROM metric_table WHERE is_newest ORDER BY evaluated_at DESC LIMIT 1)"""
 
 
-@dataclass(frozen=True)
 class Results:
-    """Rows of the newest evaluation."""
+    """Rows of the newest evaluation, each kind read when it is first asked for: the tables that every grid prints need
+    no answer, and answers are many."""
 
-    metrics: list[Row]
-    after_first: list[Row]
-    comparisons: list[Row]
-    after_first_comparisons: list[Row]
-    """Differences on the turns after the first, of all seeds of a method together, to the baseline's seeds together;
-    answers at temperature 0 to the baseline's at temperature 0."""
-    pooled_comparisons: list[Row]
-    """The same on all turns; empty where each method has one seed."""
-    trainings: list[Row]
-    """Each condition's newest training."""
-    answers: list[Row]
-    """Graded rollouts: condition, session_id, turn, domain, asked before, information, text, r_a, target."""
+    def __init__(self, warehouse: str, replicates: int) -> None:
+        """Without Spark. replicates: of the bootstrap, for what is compared here."""
+        self._warehouse = warehouse
+        self._replicates = replicates
+        self._evaluated = engine.connect(warehouse, EVALUATED)
+
+    @cached_property
+    def metrics(self) -> list[Row]:
+        return _rows(self._evaluated, f"SELECT * FROM metrics WHERE {_NEWEST}")
+
+    @cached_property
+    def comparisons(self) -> list[Row]:
+        """Differences to the grid's baseline: the same evaluation may hold others, to whatever was typed."""
+        return _rows(self._evaluated, f"SELECT * FROM comparisons WHERE {_NEWEST} AND baseline = '{BASELINE}'")
+
+    @cached_property
+    def after_first(self) -> list[Row]:
+        return _rows(
+            self._evaluated,
+            f"SELECT * FROM metric_slices WHERE {_NEWEST} AND slice = 'after_first_turn' AND slice_value = 'true'",
+        )
+
+    @cached_property
+    def after_first_comparisons(self) -> list[Row]:
+        """Differences on the turns after the first, of all seeds of a method together, to the baseline's seeds
+        together; answers at temperature 0 to the baseline's at temperature 0."""
+        return self._compared(after_first=True)
+
+    @cached_property
+    def pooled_comparisons(self) -> list[Row]:
+        """The same on all turns; empty where each method has one seed."""
+        several = any(len(side.conditions) > 1 for pair in self._sides.values() for side in pair)
+        return self._compared(after_first=False) if several else []
+
+    @cached_property
+    def trainings(self) -> list[Row]:
+        """Each condition's newest training."""
+        return _rows(
+            self._evaluated,
+            "SELECT condition, steps, trained_turns, usable_turns, seconds, model_version FROM trainings"
+            " QUALIFY row_number() OVER (PARTITION BY condition ORDER BY created_at DESC) = 1 ORDER BY condition",
+        )
+
+    @cached_property
+    def answers(self) -> list[Row]:
+        """Graded rollouts, each with what was said last before it."""
+        return _rows(
+            engine.connect(self._warehouse, ANSWERED),
+            "SELECT g.condition, g.session_id, g.turn, g.sample, g.domain, g.information, g.target, g.text,"
+            " g.decision, g.r_a, d.messages[t.context_end].content AS said"
+            " FROM graded_rollouts g JOIN turns t USING (session_id, turn, dialogue_version)"
+            " JOIN dialogues d USING (session_id, dialogue_version)"
+            " WHERE g.status = 'ok' AND g.split = 'eval' AND g.is_usable AND (g.extractor, g.grader) IN"
+            f" (SELECT (extractor, grader) FROM metrics WHERE {_NEWEST})"
+            " ORDER BY 1, 2, 3, 4",
+        )
+
+    @cached_property
+    def _sides(self) -> dict[str, tuple[Side, Side]]:
+        return _sides({row["condition"] for row in self.metrics})
+
+    @cached_property
+    def _evidence(self) -> Evidence:
+        return Evidence(self._warehouse)
+
+    def _compared(self, *, after_first: bool) -> list[Row]:
+        return [
+            {**dataclasses.asdict(found), "condition": name}
+            for name, (mine, theirs) in self._sides.items()
+            for found in self._evidence.differences(mine, theirs, self._replicates, after_first=after_first)
+        ]
 
 
 def read(warehouse: str, replicates: int) -> Results:
-    """The newest evaluation of a warehouse, without Spark. replicates: of the bootstrap, for what is compared here."""
-    connection = engine.connect(warehouse)
+    """The newest evaluation of a warehouse."""
+    return Results(warehouse, replicates)
 
-    def rows(sql: str) -> list[Row]:
-        found = connection.execute(sql)
-        names = [column[0] for column in found.description]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
-    def compared(sides: Mapping[str, tuple[Side, Side]], *, after_first: bool) -> list[Row]:
-        return [
-            {**dataclasses.asdict(found), "condition": name}
-            for name, (mine, theirs) in sides.items()
-            for found in evidence.differences(mine, theirs, replicates, after_first=after_first)
-        ]
-
-    evidence = Evidence(warehouse)
-    newest = f"evaluation_id = {_NEWEST}"
-    metrics = rows(f"SELECT * FROM metrics WHERE {newest}")
-    sides = _sides({row["condition"] for row in metrics})
-    several = any(len(side.conditions) > 1 for pair in sides.values() for side in pair)
-    return Results(
-        metrics=metrics,
-        after_first=rows(
-            f"SELECT * FROM metric_slices WHERE {newest} AND slice = 'after_first_turn' AND slice_value = 'true'"
-        ),
-        comparisons=rows(f"SELECT * FROM comparisons WHERE {newest}"),
-        after_first_comparisons=compared(sides, after_first=True),
-        pooled_comparisons=compared(sides, after_first=False) if several else [],
-        trainings=rows(
-            "SELECT condition, steps, trained_turns, usable_turns, seconds, model_version FROM trainings"
-            " QUALIFY row_number() OVER (PARTITION BY condition ORDER BY created_at DESC) = 1 ORDER BY condition"
-        ),
-        answers=rows(
-            "SELECT g.condition, g.session_id, g.turn, g.sample, d.domain, o.information, o.decision AS target, r.text,"
-            " r.decision, g.r_a, d.messages[t.context_end].content AS said, t.turn = 1 AS is_first"
-            " FROM grades g JOIN rollouts r USING (condition, session_id, turn, sample, dialogue_version)"
-            " JOIN objectives o USING (session_id, turn, dialogue_version, extractor)"
-            " JOIN turns t USING (session_id, turn, dialogue_version)"
-            " JOIN dialogues d USING (session_id, dialogue_version)"
-            " WHERE g.status = 'ok' AND d.split = 'eval' AND (g.extractor, g.grader) IN"
-            f" (SELECT (extractor, grader) FROM metrics WHERE {newest})"
-            " ORDER BY 1, 2, 3, 4"
-        ),
-    )
+def _rows(connection: DuckDBPyConnection, sql: str) -> list[Row]:
+    found = connection.execute(sql)
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
 def _sides(conditions: Iterable[str]) -> dict[str, tuple[Side, Side]]:
