@@ -72,7 +72,10 @@ class LocalRunner:
         return State.FAILED, f"exit code {code}; its log is {self.log(folder, job)}"
 
     def stop(self, folder: Path, job: Job) -> None:
-        """Ends all processes of the job, the polite way first. Raises `JobError` where one of them stays."""
+        """Ends all processes of the job, the polite way first.
+
+        Raises `JobError` where one of them stays, and where they are another machine's.
+        """
         for number, seconds in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, _GONE_SECONDS)):
             deadline = time.monotonic() + seconds
             told = False
@@ -82,6 +85,7 @@ class LocalRunner:
                 # While the lock is held, a process of the group lives, so its number is nobody else's.
                 started = read_json(folder / f"start-{job.starts}.json")
                 if started is not None and not told:
+                    _check_is_here(job, str(started["host"]))
                     _signal(int(started["group"]), number)
                     told = True
                 time.sleep(_POLL_SECONDS)
@@ -139,6 +143,15 @@ def _is_held(folder: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def _check_is_here(job: Job, host: str) -> None:
+    """The lock is seen on every machine that shares the folder; a process number means something on one of them."""
+    if host != socket.gethostname():
+        raise JobError(
+            f"the job {job.name} runs on {host}, and its processes cannot be ended from {socket.gethostname()}: run "
+            f"`l2a job cancel {job.name}` on {host}, or here with --gone where that machine is gone for good"
+        )
 
 
 def _signal(group: int, number: signal.Signals) -> None:

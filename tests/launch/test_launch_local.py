@@ -15,7 +15,7 @@ import pytest
 from l2a.errors import JobError, JobRefused, UsageError
 from l2a.launch.launcher import Launcher
 from l2a.launch.local import LocalRunner
-from l2a.launch.record import State, read_job, read_json
+from l2a.launch.record import State, read_job, read_json, write_json
 
 LONG = ["sleep", "60"]
 
@@ -151,6 +151,18 @@ def test_cancelling_ends_all_processes_and_is_final(jobs: Launcher) -> None:
     until(lambda: not alive(processes))
     assert jobs.revive("j").state is State.CANCELLED
     assert jobs.submit("j", ["sh", "-c", "sleep 60 & sleep 61"]).state is State.CANCELLED
+
+
+def test_a_job_of_another_machine_is_not_ended_from_here_whoever_has_its_number(jobs: Launcher) -> None:
+    jobs.submit("j", LONG)
+    processes = group(jobs, "j")
+    # As seen from another machine that shares the folder: the number is somebody else's there.
+    write_json(jobs.folder / "j" / "start-1.json", {"group": processes, "host": "gpu-7"})
+    with pytest.raises(JobError, match=r"the job j runs on gpu-7, .*run `l2a job cancel j` on gpu-7"):
+        jobs.cancel("j")
+    with pytest.raises(JobError, match="runs on gpu-7"):
+        jobs.interrupt("j")
+    assert alive(processes)
 
 
 def test_what_a_finished_job_leaves_behind_ends_with_it(jobs: Launcher) -> None:
