@@ -12,6 +12,7 @@ killed finds the job again instead of starting a second one.
                                start-1.json   which process group the first start is
                                exit-1.json    how it ended
                                log-1.txt      what it said
+                  jobs-elsewhere/<name>/job.json   the same of a job that the launcher's commands start
 """
 
 from l2a.launch.launcher import Launcher, jobs_folder, launcher

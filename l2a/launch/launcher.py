@@ -198,8 +198,12 @@ class Launcher:
 
 
 def jobs_folder(settings: Settings) -> Path:
-    """The folder of jobs: beside the checkpoints. Raises `UsageError` where those are not on a file system."""
-    return training_folder(settings) / "jobs"
+    """The folder of jobs: beside the checkpoints. Raises `UsageError` where those are not on a file system.
+
+    Each kind of launcher has its own: where both sides of an ssh share the checkpoints, each keeps its own record of a
+    job, and the one that submits holds its lock while the other takes its own.
+    """
+    return training_folder(settings) / ("jobs" if settings.launcher.kind == "local" else "jobs-elsewhere")
 
 
 def launcher(settings: Settings) -> Launcher:

@@ -227,6 +227,8 @@ def test_a_launcher_without_its_commands_is_refused() -> None:
 def test_jobs_lie_beside_the_checkpoints_and_not_in_an_object_store() -> None:
     assert jobs_folder(load(None, {"warehouse": "/w"})) == Path("/w/_training/jobs")
     assert jobs_folder(load(None, {"warehouse": "s3://b/w", "train": {"folder": "/t"}})) == Path("/t/jobs")
+    elsewhere = {"kind": "command", "submit": "a", "status": "b", "cancel": "c"}
+    assert jobs_folder(load(None, {"warehouse": "/w", "launcher": elsewhere})) == Path("/w/_training/jobs-elsewhere")
     with pytest.raises(UsageError, match=r"set \[train\] folder"):
         jobs_folder(load(None, {"warehouse": "s3://b/w"}))
 

@@ -1,5 +1,5 @@
 """The launcher's commands as docs/operations.md gives them, run as they stand: here `ssh` is a program that runs its
-words in a shell of this machine, as sshd does there.
+words in a shell of this machine, as sshd does there. Both sides share the folder of trainings, as the page asks.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from l2a.launch.elsewhere import CommandRunner
-from l2a.launch.launcher import Launcher
+from l2a.launch.launcher import Launcher, launcher
 from l2a.launch.record import State
-from l2a.settings import LauncherSettings
+from l2a.settings import LauncherSettings, load
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 SSH = """#!/bin/sh
 shift
-L2A_WAREHOUSE={there} exec sh -c "$*"
+exec sh -c "$*"
 """
 
 
@@ -37,11 +37,12 @@ def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Launcher:
     """Jobs on the GPU host of the documented settings."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name, text in (("ssh", SSH.format(there=tmp_path / "there")), ("l2a", _l2a())):
+    for name, text in (("ssh", SSH), ("l2a", _l2a())):
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
-    return Launcher(tmp_path / "here", CommandRunner(documented("ssh gpu")), max_starts=3)
+    monkeypatch.setenv("L2A_WAREHOUSE", str(tmp_path / "warehouse"))
+    return launcher(load(None, {"launcher": documented("ssh gpu").model_dump()}))
 
 
 def _l2a() -> str:
