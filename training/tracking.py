@@ -6,52 +6,93 @@ between: its version carries the training's id.
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import functools
 import math
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import l2a
+from l2a.mlflow_client import explained, quoted
 from l2a.registry import tracking_uri
 from l2a.serving.folder import digest
 from l2a.settings import Settings
+from training.stages import disk_full
 
 MODEL = "policy"
 """Artifact folder of the model."""
 _LONGEST_PARAMETER = 500
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@contextlib.contextmanager
+def _speaking(uri: str) -> Iterator[None]:
+    """MLflow's errors as ours. A full disk goes on as one: the training knows what is kept and where it goes on."""
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+
+    with explained(uri):
+        try:
+            yield
+        except Exception as error:
+            if disk_full(error) or "database or disk is full" in str(error):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+            if isinstance(error, RequestException):  # what a server says to an artifact, its own address in it
+                raise MlflowException(str(error)) from error
+            raise
+
+
+def _asks(method: Callable[Concatenate[Run, P], T]) -> Callable[Concatenate[Run, P], T]:
+    """A method of `Run` that speaks to MLflow."""
+
+    @functools.wraps(method)
+    def asking(run: Run, *given: P.args, **named: P.kwargs) -> T:
+        with _speaking(run.uri):
+            return method(run, *given, **named)
+
+    return asking
 
 
 class Run:
-    """Implements `training.job.Tracker` over an MLflow run."""
+    """Implements `training.job.Tracker` over an MLflow run. Methods raise EnvironmentProblem where MLflow cannot be
+    asked."""
 
     def __init__(self, settings: Settings, condition: str, run_id: str | None) -> None:
         """run_id: of the run that goes on; None: a new one."""
+        self.uri = tracking_uri(settings)
+        if self.uri.startswith("sqlite:///"):
+            Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        self._condition = condition
+        self.run_id = self._begin(settings, run_id)
+
+    @_asks
+    def _begin(self, settings: Settings, run_id: str | None) -> str:
         import mlflow
 
-        uri = tracking_uri(settings)
-        if uri.startswith("sqlite:///"):
-            Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        mlflow.set_tracking_uri(uri)
-        self._client = mlflow.MlflowClient(uri)
-        self._condition = condition
+        mlflow.set_tracking_uri(self.uri)
+        self._client = mlflow.MlflowClient(self.uri)
         if run_id is None:
-            run_id = self._client.create_run(self._experiment(settings), run_name=condition).info.run_id
-        self.run_id = run_id
+            made = self._client.create_run(self._experiment(settings), run_name=self._condition)
+            run_id = str(made.info.run_id)
         self._client.update_run(run_id, status="RUNNING")
+        return run_id
 
     def _experiment(self, settings: Settings) -> str:
         name = settings.train.experiment
         found = self._client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
-        uri = tracking_uri(settings)
         place = None
-        if uri.startswith("sqlite:///"):
-            place = (Path(uri.removeprefix("sqlite:///")).parent / "artifacts").as_uri()
+        if self.uri.startswith("sqlite:///"):
+            place = (Path(self.uri.removeprefix("sqlite:///")).parent / "artifacts").as_uri()
         return str(self._client.create_experiment(name, artifact_location=place))
 
+    @_asks
     def describe(self, parameters: Mapping[str, Any], tags: Mapping[str, str], files: Mapping[str, str]) -> None:
         """What the training is made from. Logging the same again changes nothing."""
         from mlflow.entities import Param, RunTag
@@ -65,6 +106,7 @@ class Run:
         for name, text in files.items():
             self._client.log_text(self.run_id, text, name)
 
+    @_asks
     def curves(self, values: dict[str, float], step: int) -> None:
         """Points of curves; what is no number is left out."""
         from mlflow.entities import Metric
@@ -74,13 +116,16 @@ class Run:
         points = [Metric(key, value, now, step) for key, value in values.items() if math.isfinite(value)]
         self._client.log_batch(self.run_id, metrics=points)
 
+    @_asks
     def file(self, path: Path, folder: str) -> None:
         self._client.log_artifact(self.run_id, str(path), folder)
 
+    @_asks
     def failed(self) -> None:
         """Says in the run that its last attempt ended with an error."""
         self._client.set_terminated(self.run_id, "FAILED")
 
+    @_asks
     def register(self, model: Path, tags: Mapping[str, str], card: str) -> tuple[int, str]:
         """Registers the folder under the condition's name, if that was not done yet; gives number and model_version."""
         import mlflow.exceptions
@@ -93,7 +138,7 @@ class Run:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         found = [
-            v for v in self._client.search_model_versions(f"name = '{self._condition}'")
+            v for v in self._client.search_model_versions(f"name = {quoted(self._condition)}")
             if v.tags.get("l2a.training_id") == training and v.run_id == self.run_id
         ]  # fmt: skip
         if found:

@@ -17,6 +17,7 @@ from typing import Any
 from l2a.conditions import BUILT_IN, CHAMPION
 from l2a.errors import EnvironmentProblem, L2AError, UsageError
 from l2a.judge.open import grader_name
+from l2a.mlflow_client import quoted
 from l2a.progress import say
 from l2a.settings import Settings, training_folder
 from training import data, models
@@ -65,13 +66,14 @@ def train(settings: Settings, recipe: Recipe, method: str, condition: str, seed:
     """Trains, registers and records a condition; None: that was done already, nothing was new.
 
     Raises `UsageError` for a condition's name that is taken, data that cannot be trained on, or another training of the
-    same condition that runs; EnvironmentProblem where the disk is full.
+    same condition that runs; EnvironmentProblem where the disk is full, or MLflow does not answer.
     """
     if condition in NAMES or not CONDITION.fullmatch(condition):
         raise UsageError(
             f"condition {condition!r}: choose another name, of at most 100 characters, without @ / \\ : and line "
             f"breaks, without a dot, dash or space at its ends, and none of {', '.join(NAMES)}"
         )
+    quoted(condition)  # what the registry cannot search for is refused now, not when the model is trained
     root = training_folder(settings)
     if recipe.model.source == "tiny":
         models.one_thread()
