@@ -14,7 +14,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
-from l2a.errors import UsageError
 from l2a.hindsight import objective
 from l2a.hindsight.decide import read_overrules
 from l2a.llm.settings import LLMSettings
@@ -30,7 +29,7 @@ from spark_jobs.command import max_failed_share as max_failed_share_option
 from spark_jobs.fit_judge import fit_judge
 from spark_jobs.generic import keep_out_generic
 from spark_jobs.judging import extract_facts, newest_judge, resolve
-from spark_jobs.llm_judging import LLMJudge, extracted, llm_judge
+from spark_jobs.llm_judging import LLMJudge, extracted, wanted_llm_judge
 from spark_jobs.runs import Counts, Since, digest, run_step
 
 
@@ -53,9 +52,7 @@ def extract(
     llm = llm or LLMSettings.model_validate({})
     objectives = objectives or ObjectiveSettings()
     overrules = read_overrules(objectives.generic_file)
-    judge = llm_judge(settings, llm) if settings.extractor == "llm" else None
-    if settings.extractor.startswith("llm:"):
-        raise UsageError("--extractor: an LLM extractor is `llm` with --model, --model-version and [judge] settings")
+    judge = wanted_llm_judge(settings, llm, "extractor")
     if settings.extractor == "embedded" and newest_judge(warehouse) is None:
         say("extract: no embedded judge is fitted yet, fitting one on the train split")
         fit_judge(warehouse, settings)

@@ -26,7 +26,7 @@ from spark_jobs.command import all_again as all_again_option
 from spark_jobs.command import llm_given, llm_options, start
 from spark_jobs.command import max_failed_share as max_failed_share_option
 from spark_jobs.judging import judge_questions, resolve
-from spark_jobs.llm_judging import LLMJudge, judged, llm_judge
+from spark_jobs.llm_judging import LLMJudge, judged, wanted_llm_judge
 from spark_jobs.runs import Counts, Since, digest, run_step
 
 KEY = ["condition", "session_id", "turn", "sample"]
@@ -52,9 +52,7 @@ def grade(
         raise UsageError(f"condition {condition} has no rollouts; there are: {', '.join(known) or 'none'}")
     extractor = resolve(warehouse, settings.extractor, "extractor")
     llm = llm or LLMSettings.model_validate({})
-    judge = llm_judge(settings, llm) if settings.grader == "llm" else None
-    if settings.grader.startswith("llm:"):
-        raise UsageError("--grader: an LLM grader is `llm` with --model, --model-version and [judge] settings")
+    judge = wanted_llm_judge(settings, llm, "grader")
     grader = judge.grader if judge else resolve(warehouse, settings.grader, "grader")
     within = f"extractor = {sql_text(extractor)} AND grader = {sql_text(grader)}"
     if condition is not None:

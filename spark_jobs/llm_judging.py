@@ -15,6 +15,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.storagelevel import StorageLevel
 
+from l2a.errors import UsageError
 from l2a.hindsight.objective import FACTS
 from l2a.judge.protocols import Dialogue, Judgement, Question
 from l2a.llm.prompts import VERSION
@@ -26,7 +27,7 @@ from l2a.llm.versions import resolve_model_version
 from l2a.settings import JudgeSettings
 from l2a.tables.warehouse import Warehouse
 from spark_jobs.calls import Paid
-from spark_jobs.judging import JUDGED, Batches, messages_of
+from spark_jobs.judging import JUDGED, Batches, Kind, messages_of
 from spark_jobs.requesting import answered
 
 
@@ -55,6 +56,21 @@ def llm_judge(settings: JudgeSettings, llm: LLMSettings) -> LLMJudge:
     version = resolve_model_version(llm)
     assert llm.model is not None, "resolve_model_version refuses settings without a model"
     return LLMJudge(settings, llm, llm.model, version)
+
+
+def wanted_llm_judge(settings: JudgeSettings, llm: LLMSettings, kind: Kind) -> LLMJudge | None:
+    """The judge of these settings where they name an LLM as this kind of judge, by `llm` or by its full name.
+
+    Raises `UsageError` where the full name is not what the settings make, and what `resolve_model_version` raises.
+    """
+    wanted: str = getattr(settings, kind)
+    if wanted.partition(":")[0] != "llm":
+        return None
+    judge = llm_judge(settings, llm)
+    made: str = getattr(judge, kind)
+    if wanted not in ("llm", made):
+        raise UsageError(f"--{kind} {wanted}: the model and the [judge] settings make {made}; give that, or `llm`")
+    return judge
 
 
 def extraction_rows(judge: LLMJudge, turns: DataFrame, dialogues: DataFrame) -> tuple[DataFrame, list[str]]:

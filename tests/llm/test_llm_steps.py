@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from l2a.tables.warehouse import Warehouse
 from spark_jobs.extract import extract
 from spark_jobs.grade import grade
 from spark_jobs.ingest import ingest
+from spark_jobs.llm_judging import wanted_llm_judge
 from spark_jobs.rollout import rollout
 from spark_jobs.slice import slice_dialogues
 
@@ -165,3 +167,14 @@ def test_new_weights_behind_a_name_are_asked_and_replace_the_old_rollouts(
 def test_a_condition_without_endpoint_is_a_usage_error(sliced: Warehouse) -> None:
     with pytest.raises(UsageError, match="--endpoint"):
         rollout(sliced, "policy")
+
+
+def test_the_full_name_of_an_llm_judge_stands_for_itself_in_the_steps_that_ask_it() -> None:
+    llm = LLMSettings(endpoints=("http://judge",), model="judge", model_version="2")
+    made = wanted_llm_judge(ASKED, llm, "extractor")
+    assert made is not None and made.extractor.startswith("llm:judge@2:")
+    named = wanted_llm_judge(JudgeSettings(extractor=made.extractor), llm, "extractor")
+    assert named is not None and named.extractor == made.extractor
+    assert wanted_llm_judge(JudgeSettings(), llm, "grader") is None
+    with pytest.raises(UsageError, match=re.escape(f"make {made.extractor}")):
+        wanted_llm_judge(JudgeSettings(extractor="llm:judge@1:dialogue-prefix-v1"), llm, "extractor")
