@@ -76,15 +76,12 @@ def tracking_uri(settings: Settings) -> str:
     """
     if settings.train.tracking_uri:
         return settings.train.tracking_uri
-    root = settings.warehouse
-    if root.startswith("file:"):
-        root = unquote(urlsplit(root).path)
-    if "://" in root:
+    if "://" in settings.warehouse:
         raise UsageError(
-            f"The warehouse {root} is no folder of this machine, so MLflow cannot keep its database there: set "
-            "tracking_uri in section [train] (environment L2A_TRAIN__TRACKING_URI) to an MLflow server."
+            f"The warehouse {settings.warehouse} is no folder of this machine, so MLflow cannot keep its database there: "
+            "set tracking_uri in section [train] (environment L2A_TRAIN__TRACKING_URI) to an MLflow server."
         )
-    return f"sqlite:///{Path(root).expanduser().absolute()}/_mlflow/mlflow.db"
+    return f"sqlite:///{Path(settings.warehouse).absolute()}/_mlflow/mlflow.db"
 
 
 class Registry:

@@ -12,8 +12,9 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -262,6 +263,11 @@ class Settings(BaseSettings):
     retrain: RetrainSettings = RetrainSettings()
     maintenance: MaintenanceSettings = MaintenanceSettings()
 
+    @field_validator("warehouse")
+    @classmethod
+    def _one_reading(cls, warehouse: str) -> str:
+        return folder_or_url(warehouse)
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -302,12 +308,30 @@ def load(config: str | os.PathLike[str] | None = None, options: dict[str, Any] |
         raise UsageError("wrong settings: " + "; ".join(lines)) from None
 
 
+def folder_or_url(text: str) -> str:
+    """A place as all who read it take it: a folder of this machine as a plain path, any other URL as it is.
+
+    Spark, delta-rs, DuckDB and MLflow each read `~` and file: URLs in their own way, so none of them is given one.
+    Raises `UsageError` for a file: URL that names no folder of this machine.
+    """
+    if text.startswith("file:"):
+        parts = urlsplit(text, allow_fragments=False)
+        if parts.netloc not in ("", "localhost") or not parts.path:
+            raise UsageError(
+                f"{text} names no folder of this machine: write a path, or file:/// and a path from the root"
+            )
+        text = unquote(parts.path)
+    elif "://" in text:
+        return text.rstrip("/")
+    return os.path.expanduser(text).rstrip("/") or text
+
+
 def training_folder(settings: Settings) -> Path:
     """Where checkpoints, finished models and the jobs beside them are kept.
 
     Raises `UsageError` where that is not on a file system.
     """
-    root = settings.train.folder or f"{settings.warehouse.removeprefix('file://')}/_training"
+    root = folder_or_url(settings.train.folder) if settings.train.folder else f"{settings.warehouse}/_training"
     if "://" in root:
         raise UsageError(
             f"jobs and checkpoints need a folder on a file system, and {root} is none: set [train] folder to one that "

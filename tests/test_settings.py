@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from l2a.errors import UsageError
+from l2a.launch import jobs_folder
 from l2a.options import settings_of
+from l2a.registry import tracking_uri
 from l2a.settings import example, load
+from l2a.sql import storage
 
 EXAMPLE = Path(__file__).parents[1] / "l2a.toml.example"
 
@@ -69,6 +72,33 @@ def test_a_mistyped_variable_of_a_section_is_named(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("L2A_SPARK__MASTR", "local[1]")
     with pytest.raises(UsageError, match=r"spark\.mastr: Extra inputs are not permitted"):
         load()
+
+
+@pytest.mark.parametrize("written", ["~/my w", "~/my w/", "file://{home}/my%20w", "file:{home}/my%20w", "{home}/my w"])
+def test_a_folder_is_the_same_one_to_all_who_read_it_however_it_is_written(
+    written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from l2a.tables.warehouse import Warehouse
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = tmp_path / "my w"
+    folder.mkdir()
+    given = written.format(home=tmp_path)
+    settings = load(None, {"warehouse": given})
+    assert settings.warehouse == str(folder)
+    assert jobs_folder(settings) == folder / "_training" / "jobs"
+    assert jobs_folder(load(None, {"train": {"folder": given}})) == folder / "jobs"
+    assert tracking_uri(settings) == f"sqlite:///{folder}/_mlflow/mlflow.db"
+    # Also to those who have no settings.
+    assert storage.find(given) == storage.Local(str(folder))
+    assert Warehouse(None, given).root == str(folder)  # type: ignore[arg-type]
+
+
+def test_a_url_stays_one_and_a_folder_of_another_machine_is_refused() -> None:
+    assert load(None, {"warehouse": "s3://bucket/a%20b/"}).warehouse == "s3://bucket/a%20b"
+    for wrong in ("file://data/w", "file://"):
+        with pytest.raises(UsageError, match=f"{wrong} names no folder of this machine: write a path"):
+            load(None, {"warehouse": wrong})
 
 
 def test_a_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from deltalake import DeltaTable
 
 from l2a.errors import EnvironmentProblem, TableError, UsageError
+from l2a.settings import folder_or_url
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -102,13 +101,13 @@ class Remote:
 
 def find(warehouse: str) -> Local | Remote:
     """The warehouse under a path or URL. Raises `UsageError` where a local path is no folder."""
-    if "://" in warehouse and not warehouse.startswith("file:"):
-        return Remote(warehouse.rstrip("/"))
-    path = unquote(urlsplit(warehouse).path) if warehouse.startswith("file:") else warehouse
-    folder = Path(os.path.abspath(os.path.expanduser(path)))
-    if not folder.is_dir():
+    place = folder_or_url(warehouse)
+    if "://" in place:
+        return Remote(place)
+    folder = os.path.abspath(place)
+    if not os.path.isdir(folder):
         raise UsageError(f"the warehouse {warehouse} is no folder: `l2a ingest` makes one, --warehouse names another")
-    return Local(str(folder))
+    return Local(folder)
 
 
 def _first_line(error: Exception) -> str:

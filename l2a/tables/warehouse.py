@@ -29,6 +29,7 @@ from tenacity import (
 )
 
 from l2a.errors import ContractBroken, TableIncompatible, TableMissing, UsageError
+from l2a.settings import folder_or_url
 from l2a.tables.conflicts import CONFLICTS
 from l2a.tables.contract import Contract
 
@@ -48,8 +49,9 @@ class Warehouse:
 
     def __init__(self, spark: SparkSession, root: str) -> None:
         self.spark = spark
+        place = folder_or_url(root)
         # Delta takes a relative path for a table's name.
-        self.root = (root if "://" in root else os.path.abspath(root)).rstrip("/") or "/"
+        self.root = place if "://" in place else os.path.abspath(place)
         self._checked: set[str] = set()
 
     def path(self, name: str) -> str:
