@@ -46,7 +46,8 @@ class Training:
 
 
 def leave(warehouse: str, training: Training) -> None:
-    """Adds the row, unless it is there."""
+    """Adds the row, unless it is there. Where the same training was registered again, its row is made new, so that a
+    condition's newest row is the model that the registry has under its name now."""
     row = {**asdict(training), "created_at": dt.datetime.now(dt.UTC)}
     columns = {column.name: _TYPES[column.type] for column in TRAININGS.columns}
     schema = pa.schema([(name, arrow) for name, (_, arrow) in columns.items()])
@@ -63,6 +64,7 @@ def leave(warehouse: str, training: Training) -> None:
     for attempt in range(_TRIES):
         try:
             merge = table.merge(source, predicate=same, source_alias="new", target_alias="there")
+            merge.when_matched_update_all(predicate="there.registry_version <> new.registry_version")
             merge.when_not_matched_insert_all().execute()
             return
         except CommitFailedError:  # another training ended at the same moment
