@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from l2a.settings import Settings
 from training import data, models
+from training.data import Turn
 from training.job import Job
-from training.recipes import RL_METHODS, Recipe
+from training.recipes import RL_METHODS, Fitting, Recipe
 from training.rl import steps_of, usable
 from training.train import prepare
 
@@ -26,10 +29,10 @@ def dry_run(settings: Settings, recipe: Recipe, method: str, seed: int) -> list[
     models.check(recipe)
     parameters = _parameters(recipe)
     steps, tokens = _work(job, method)
-    lengths = sorted(sum(len(m.content) for m in turn.context) / _CHARACTERS_A_TOKEN for turn in job.train)
+    lengths = sorted(map(_context, job.train))
     stops = sum(turn.target == "STOP" for turn in job.train)
     too_long = sum(length > recipe.model.max_length for length in lengths) / len(lengths)
-    trained = parameters if recipe.model.lora is None else 0.01 * parameters
+    trained = (parameters if recipe.model.lora is None else 0.01 * parameters) if steps else 0.0
     memory = (parameters * _BYTES[recipe.model.dtype] + trained * 16) / 2**30
     hours = 6 * parameters * tokens / _FLOPS[recipe.model.dtype] / 3600
     return [
@@ -39,7 +42,8 @@ def dry_run(settings: Settings, recipe: Recipe, method: str, seed: int) -> list[
         f"{too_long:.1%} would lose their oldest messages",
         f"model        {recipe.model.source}, {parameters / 1e6:,.1f} M parameters"
         + (f", adapters of rank {recipe.model.lora.rank}" if recipe.model.lora else ""),
-        f"steps        {steps:,}",
+        f"steps        {steps:,}"
+        + (" at most: a turn for which no irrelevant question is found is left out" if method == "dpo" else ""),
         f"memory       about {memory:,.1f} GiB for weights, gradients and optimizer, on all devices; answers need more",
         f"hours        about {hours:,.2f} on one core (float32) or one 80 GB card (bfloat16), at a usual speed",
     ]
@@ -61,12 +65,28 @@ def _work(job: Job, method: str) -> tuple[int, float]:
         part = recipe.rl_of(method)
         asks, stops = usable(job, method, part)
         steps = steps_of(part, len(asks) + len(stops))
-        middle = sum(len(m.content) for turn in asks for m in turn.context) / max(1, len(asks)) / _CHARACTERS_A_TOKEN
+        middle = sum(map(_context, asks)) / max(1, len(asks))
         # Answers are sampled once and learnt from `iterations` times.
         tokens = steps * part.batch_size * part.generations * (middle + part.completion_tokens)
         return steps * part.iterations, tokens * (1 + part.iterations)
-    part_of = recipe.dpo if method == "dpo" else recipe.base if method == "base" else recipe.sft
+    if method == "base" and recipe.model.source != "tiny":
+        return 0, 0.0  # a model from elsewhere is taken as it is
+    if method == "dpo":
+        # A turn is a pair: its context is read with the expert's utterance, and again with the other one.
+        pairs = [turn for turn in job.train if turn.expert]
+        longest = recipe.model.max_length
+        tokens = 2 * sum(min(longest, _context(turn) + len(turn.expert) / _CHARACTERS_A_TOKEN) for turn in pairs)
+        return _steps(recipe.dpo, len(pairs)), recipe.dpo.epochs * tokens
+    fitting = recipe.base if method == "base" else recipe.sft
     dialogues = data.by_dialogue(job.train)
-    steps = round(part_of.epochs * len(dialogues) / part_of.batch_size / part_of.accumulation)
-    tokens = part_of.epochs * sum(len(m.content) for own in dialogues for m in own[-1].context) / _CHARACTERS_A_TOKEN
-    return max(1, steps), tokens
+    return _steps(fitting, len(dialogues)), fitting.epochs * sum(_context(own[-1]) for own in dialogues)
+
+
+def _steps(part: Fitting, sequences: int) -> int:
+    """As the trainer counts them: an epoch's last step takes what is left."""
+    return math.ceil(part.epochs * math.ceil(sequences / part.batch_size / part.accumulation))
+
+
+def _context(turn: Turn) -> float:
+    """Tokens of all that was said before a turn, roughly."""
+    return sum(len(m.content) for m in turn.context) / _CHARACTERS_A_TOKEN
