@@ -24,6 +24,7 @@ import click
 from l2a.conditions import BUILT_IN
 from l2a.errors import L2AError
 from l2a.options import Command, common, settings_of
+from l2a.output_file import check
 from l2a.progress import say
 from training.recipes import BASELINE, Method, Recipe, load
 
@@ -118,6 +119,8 @@ def command(
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     settings = settings_of(config, warehouse)
     chosen = load(recipe, settings.train.recipes)
+    if output is not None:
+        check(output)  # not after hours of training
     arguments = [
         *(("--warehouse", warehouse) if warehouse else ()),
         *(("--config", config) if config else ()),

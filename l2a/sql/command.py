@@ -6,17 +6,16 @@ l2a sql --file question.sql --format csv --output answer.csv
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from pathlib import Path
 
 import click
 
 from l2a.errors import UsageError
 from l2a.options import Command, common, settings_of
+from l2a.output_file import replacing
 from l2a.sql import output
-from l2a.sql.engine import Result, connect, query
+from l2a.sql.engine import connect, query
 from l2a.sql.statement import names_in, reading
 
 
@@ -46,7 +45,8 @@ def command(
         output.FORMATS[form](result.columns, result.rows, sys.stdout)
         sys.stdout.flush()
     else:
-        _write(result, form, Path(target))
+        with replacing(Path(target)) as out:
+            output.FORMATS[form](result.columns, result.rows, out)
 
 
 def _read(source: str) -> str:
@@ -54,24 +54,6 @@ def _read(source: str) -> str:
         return sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the statement from {source}: {error}") from None
-
-
-def _write(result: Result, form: str, target: Path) -> None:
-    """Into a file beside the target first, so that a query that fails half-way leaves an older answer as it was."""
-    try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    except OSError as error:
-        raise UsageError(f"cannot write {target}: {error.strerror}") from None
-    try:
-        with open(handle, "w", encoding="utf-8", newline="") as out:
-            output.FORMATS[form](result.columns, result.rows, out)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 if __name__ == "__main__":

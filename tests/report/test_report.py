@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,6 +20,7 @@ from l2a.report.contents import Contents
 from l2a.report.drawings import measured
 from l2a.report.markup import element
 from l2a.report.page import page
+from l2a.sql.status import REPLACING
 
 EVIL = "</q><script>alert(1)</script><img src=x onerror=alert(1)> \"'&amp; 卡 🙂 ‮rtl \x00\x1b[31m"
 MEASURED = {"value": 0.5, "n": 90, "n_dialogues": 30, "ci_low": 0.4, "ci_high": 0.6, "beta": 2.0, "created_at": AT}
@@ -72,11 +74,23 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "comparisons",
         [{**about, **compared, "ci_low": 0.1, "ci_high": 0.3, "condition": EVIL, "metric": m} for m in METRIC_NAMES],
     )
+    newer = {"evaluation_id": "e-2", "created_at": AT.replace(year=2027), "beta": 4.0, "condition": "other beta"}
+    write(root, "comparisons", [{**about, **compared, **newer, "metric": "TR", "ci_low": 0.1, "ci_high": 0.3}])
     write(root, "quarantine", [{"source": "a", "position": 1, "reason": "no JSON: <b>", "raw": EVIL}])
     write(
         root,
         "runs",
-        [{"run_id": "r", "step": "ingest", "status": "failed", "error": EVIL, "started_at": AT, "seconds": 2.0}],
+        [
+            {"run_id": "r", "step": "ingest", "status": "failed", "error": EVIL, "started_at": AT, "seconds": 2.0},
+            {"run_id": "m", "step": "slice", "status": "failed", "error": REPLACING, "started_at": AT, "seconds": 0.0},
+            {
+                "run_id": "s",
+                "step": "slice",
+                "status": "ok",
+                "started_at": AT + dt.timedelta(seconds=1),
+                "seconds": 2.0,
+            },
+        ],
     )
     return root
 
@@ -108,6 +122,8 @@ def test_the_newest_evaluation_is_shown_with_all_around_it(shown: str) -> None:
     assert "higher" in said.said and "no JSON" in said.said
     assert "since: noon" in text and "R_a 1" in text
     assert "old" not in said.said, "another evaluation's rows do not stand beside these"
+    assert "other beta" not in said.said, "rewards of another beta are other numbers"
+    assert said.said.count("slice") == 1 and REPLACING not in said.said, "the mark before a run that ended ok"
     assert said.names.count("svg") == 2 * len(METRIC_NAMES) * 2 + len(METRIC_NAMES), "each interval is drawn"
     assert said.names.count("article") == 20, "as many turns as the rule picks"
 
@@ -134,6 +150,11 @@ def test_the_command_writes_one_file(warehouse: Path, tmp_path: Path) -> None:
     nowhere = str(tmp_path / "no" / "report.html")
     done = CliRunner().invoke(main, ["report", "--warehouse", str(warehouse), "--output", nowhere])
     assert done.exit_code == 2 and "cannot write" in done.output
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    done = CliRunner().invoke(main, ["report", "--warehouse", str(warehouse), "--output", str(folder)])
+    assert done.exit_code == 2 and "it is a folder" in done.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "页.html"]
 
 
 @given(st.text(), st.text())

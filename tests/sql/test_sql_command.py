@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from literal import ROWS
 
 from l2a.sql import command, output, status
+from l2a.sql.statement import names_in
 from l2a.tables import page
 from l2a.tables.contracts import BY_NAME
 
@@ -201,6 +202,16 @@ def test_a_query_that_fails_leaves_the_older_answer(warehouse: Path, tmp_path: P
     assert [path.name for path in tmp_path.glob(".answer*")] == []
 
 
+@pytest.mark.parametrize(("target", "said"), [("runs", "it is a folder"), ("none/answer.csv", "there is no folder")])
+def test_an_answer_that_cannot_be_written_is_refused_and_leaves_nothing(
+    warehouse: Path, target: str, said: str
+) -> None:
+    before = sorted(warehouse.rglob("*"))
+    result = run(warehouse, "SELECT 1", "--output", str(warehouse / target))
+    assert result.exit_code == 2 and f"cannot write {warehouse / target}: {said}" in result.output
+    assert sorted(warehouse.rglob("*")) == before
+
+
 def test_times_with_a_zone_are_shown_in_utc(warehouse: Path) -> None:
     sql = "SELECT TIMESTAMPTZ '2026-11-21 09:30:00+02' AS t, [TIMESTAMPTZ '2026-11-21 00:00:00+00'] AS t; -- twice"
     assert run(warehouse, sql, "--format", "csv").stdout == 't,t_1\n2026-11-21T07:30:00Z,"[""2026-11-21T00:00:00Z""]"\n'
@@ -210,11 +221,77 @@ def test_status_tells_the_last_runs_and_what_waits(warehouse: Path) -> None:
     result = CliRunner().invoke(status.command, ["--warehouse", str(warehouse)])
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert [line.split()[1] for line in lines if line.startswith("2026-")] == ["slice", "extract", "ingest"]
+    assert [line.split()[1] for line in lines if line.startswith("2026-")] == ["slice", "extract", "ingest", "ingest"]
     waiting = {line.split("  ")[0]: line.split()[-3] for line in lines if line.endswith(("slice", "extract", "grade"))}
     assert waiting["dialogues not sliced"] == "0"
     assert waiting["usable turns without an objective of x-1"] == "0"
     assert waiting["rollouts without a grade under x-1"] == "5"
+
+
+def append(warehouse: Path, name: str, *rows: dict[str, Any]) -> None:
+    """Adds rows; a column that a row does not have is null."""
+    schema = pa.schema([(column.name, ARROW[column.type]) for column in BY_NAME[name].columns])
+    write_deltalake(warehouse / name, pa.Table.from_pylist([_pairs(row) for row in rows], schema), mode="append")
+
+
+def test_status_waits_for_no_grade_that_grade_would_not_make(warehouse: Path) -> None:
+    """Rollouts are made for all usable turns; what the extractor left out of them, or could not read, is not graded."""
+    answers = [row for row in ROWS["rollouts"] if row["status"] == "ok"]
+    append(warehouse, "rollouts", *[{**row, "session_id": "wenzhen-1"} for row in answers])
+    result = CliRunner().invoke(status.command, ["--warehouse", str(warehouse)])
+    (line,) = [line for line in result.stdout.splitlines() if line.endswith("l2a grade")]
+    assert line.split()[-3] == "5"
+    append(warehouse, "grades", *[{**row, "extractor": "x-1", "grader": "g-1"} for row in map(_of_grades, answers)])
+    result = CliRunner().invoke(status.command, ["--warehouse", str(warehouse)])
+    (line,) = [line for line in result.stdout.splitlines() if line.endswith("l2a grade")]
+    assert line.split()[-3] == "0"
+
+
+def _of_grades(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name in BY_NAME["grades"].column_names}
+
+
+def test_status_shows_the_mark_before_a_replacing_run_only_while_no_run_has_ended_ok_after_it(warehouse: Path) -> None:
+    def shown() -> list[str]:
+        result = CliRunner().invoke(status.command, ["--warehouse", str(warehouse)])
+        assert result.exit_code == 0, result.output
+        return [line.split()[1] for line in result.stdout.splitlines() if status.REPLACING in line]
+
+    last = max(row["started_at"] for row in ROWS["runs"])
+    runs = {row["step"]: row for row in ROWS["runs"]}
+    mark = {"run_id": "m", "status": "failed", "error": status.REPLACING}
+    append(warehouse, "runs", {**runs["extract"], **mark, "started_at": last - dt.timedelta(seconds=1)})
+    assert shown() == []
+    append(warehouse, "runs", {**runs["slice"], **mark, "started_at": last + dt.timedelta(seconds=1)})
+    assert shown() == ["slice"]
+    append(
+        warehouse, "runs", {**runs["slice"], "run_id": "s", "subject": "other", "started_at": last.replace(year=2027)}
+    )
+    assert shown() == ["slice"], "a run of another subject says nothing of this one"
+    append(warehouse, "runs", {**runs["slice"], "run_id": "t", "started_at": last.replace(year=2027)})
+    assert shown() == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "answer"),
+    [
+        ("WITH turns AS (SELECT * FROM turns) SELECT count(*) AS n FROM turns", "6"),
+        ("WITH Turns AS (SELECT * FROM turns WHERE turn = 1) SELECT count(*) AS n FROM turns", "3"),
+        ("WITH a AS (FROM turns), turns AS (FROM a WHERE turn = 1) SELECT count(*) AS n FROM turns", "3"),
+        ("SELECT (WITH turns AS (FROM runs) SELECT count(*) FROM turns) + count(*) AS n FROM turns", "10"),
+        (
+            "WITH RECURSIVE n AS (SELECT 1 AS x UNION ALL SELECT x + 1 FROM n WHERE x < 4) SELECT max(x) AS n FROM n",
+            "4",
+        ),
+    ],
+)
+def test_a_name_given_by_with_may_be_that_of_the_table_it_reads(warehouse: Path, sql: str, answer: str) -> None:
+    result = run(warehouse, sql, "--format", "csv")
+    assert (result.exit_code, result.stdout) == (0, f"n\n{answer}\n"), result.output
+
+
+def test_a_name_given_by_with_costs_no_table_that_is_not_read() -> None:
+    assert names_in("WITH q AS (FROM turns) SELECT * FROM Q JOIN runs r ON true") == {"turns", "runs"}
 
 
 def test_neither_command_starts_spark_or_loads_what_it_does_not_need(warehouse: Path) -> None:
