@@ -78,8 +78,8 @@ def tracking_uri(settings: Settings) -> str:
         return settings.train.tracking_uri
     if "://" in settings.warehouse:
         raise UsageError(
-            f"The warehouse {settings.warehouse} is no folder of this machine, so MLflow cannot keep its database there: "
-            "set tracking_uri in section [train] (environment L2A_TRAIN__TRACKING_URI) to an MLflow server."
+            f"The warehouse {settings.warehouse} is no folder of this machine, so MLflow cannot keep its database "
+            "there: set tracking_uri in section [train] (environment L2A_TRAIN__TRACKING_URI) to an MLflow server."
         )
     return f"sqlite:///{Path(settings.warehouse).absolute()}/_mlflow/mlflow.db"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from pydantic_settings import (
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 from l2a.errors import UsageError
@@ -53,6 +55,14 @@ class SparkSettings(Section):
         default=None, description="File for Spark's own log; unset: a file in the temporary folder."
     )
     conf: dict[str, str] = Field(default_factory=dict, description="Any further Spark configuration, as it is.")
+
+    @field_validator("master")
+    @classmethod
+    def _threads(cls, master: str) -> str:
+        local = master.startswith("local") and not master.startswith("local-cluster[")
+        if local and not re.fullmatch(r"local(\[([1-9][0-9]*|\*)( *, *[0-9]+)?\])?", master):
+            raise ValueError(f"{master} is no master of Spark's: write local[4], or local[*] for all cores")
+        return master
 
 
 class IngestSettings(Section):
@@ -295,10 +305,12 @@ def load(config: str | os.PathLike[str] | None = None, options: dict[str, Any] |
     Raises `UsageError` naming the setting that is unknown, of the wrong type or out of range.
     """
     path = Path(config or os.environ.get("L2A_CONFIG") or DEFAULT_FILE)
-    if not path.exists() and (config or os.environ.get("L2A_CONFIG")):
-        raise UsageError(f"there is no settings file {path}")
     try:
+        if not path.exists() and (config or os.environ.get("L2A_CONFIG")):
+            raise UsageError(f"there is no settings file {path}")
         file = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except OSError as error:
+        raise UsageError(f"the settings file {path} cannot be read ({error.strerror}): name another") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not TOML: {error}") from None
     try:
@@ -306,6 +318,18 @@ def load(config: str | os.PathLike[str] | None = None, options: dict[str, Any] |
     except ValidationError as error:
         lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors(include_input=False)]
         raise UsageError("wrong settings: " + "; ".join(lines)) from None
+    except SettingsError as error:
+        example = '["http://localhost:8000/v1"]'
+        raise UsageError(
+            f"wrong settings: {_variable(error)} is not JSON: in the environment lists and tables are, as in {example}"
+        ) from None
+
+
+def _variable(error: SettingsError) -> str:
+    """The variable of the environment that an error is about, which knows its value only."""
+    value = getattr(error.__cause__, "doc", None)
+    names = [name for name, text in os.environ.items() if name.upper().startswith("L2A_") and text == value]
+    return " or ".join(names) or str(error)
 
 
 def folder_or_url(text: str) -> str:

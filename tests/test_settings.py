@@ -56,6 +56,7 @@ WRONG = {
     "max_failed_share = 1.5": r"max_failed_share: Input should be less than or equal to 1",
     "[spark]\nshuffle_partitions = 'many'": r"spark\.shuffle_partitions: Input should be a valid integer",
     "[llm]\nendpoint = 'x'": r"llm\.endpoint: Extra inputs are not permitted",
+    "[spark]\nmaster = 'local[two]'": r"spark\.master: .*local\[two\] is no master .* write local\[4\]",
     "warehouse = ": r"l2a\.toml is not TOML: ",
 }
 
@@ -66,6 +67,22 @@ def test_a_wrong_setting_is_named(text: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=WRONG[text]) as raised:
         load()
     assert raised.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("L2A_LLM__ENDPOINTS", "http://x"), ("L2A_SPARK__CONF", "a=b"), ("L2A_INGEST", "x")]
+)
+def test_a_list_or_a_table_in_the_environment_that_is_not_json_is_named_with_how_to_write_it(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from click.testing import CliRunner
+
+    from l2a.cli import main
+
+    monkeypatch.setenv(variable, value)
+    done = CliRunner().invoke(main, ["status"])
+    assert done.exit_code == 2 and isinstance(done.exception, SystemExit), done.exception
+    assert variable in done.output and "JSON" in done.output
 
 
 def test_a_mistyped_variable_of_a_section_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,6 +121,8 @@ def test_a_url_stays_one_and_a_folder_of_another_machine_is_refused() -> None:
 def test_a_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match=r"there is no settings file gone\.toml"):
         load("gone.toml")
+    with pytest.raises(UsageError, match=r"the settings file \. cannot be read \(Is a directory\)"):
+        load(".")
     monkeypatch.setenv("L2A_CONFIG", "gone too.toml")
     with pytest.raises(UsageError, match=r"there is no settings file gone too\.toml"):
         load()

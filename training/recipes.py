@@ -225,9 +225,9 @@ def load(name: str, folder: str | None = None) -> Recipe:
     if path.suffix == ".toml":
         if not path.is_file():
             raise UsageError(f"there is no recipe file {path}")
-        text = path.read_text(encoding="utf-8")
+        text = _read(path)
     elif own is not None and own.is_file():
-        text = own.read_text(encoding="utf-8")
+        text = _read(own)
     elif name in shipped():
         text = files(__package__).joinpath("recipes", f"{name}.toml").read_text(encoding="utf-8")
     else:
@@ -239,3 +239,12 @@ def load(name: str, folder: str | None = None) -> Recipe:
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc'])) or 'recipe'}: {e['msg']}" for e in error.errors(include_input=False)]
         raise UsageError(f"recipe {name}: " + "; ".join(lines)) from None
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"recipe {file} is not UTF-8: {error}; save it as UTF-8") from None
+    except OSError as error:
+        raise UsageError(f"recipe {file} cannot be read ({error.strerror}): name another") from None

@@ -46,6 +46,14 @@ def test_a_mistake_is_one_sentence(tmp_path: Path, text: str, said: str) -> None
     assert "\n" not in str(caught.value) or said == "not TOML"
 
 
+def test_a_recipe_that_is_not_utf_8_is_one_sentence_wherever_it_lies(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_bytes('about = "für mich"'.encode("latin-1"))
+    for name, folder in ((str(file), None), ("mine", str(tmp_path))):
+        with pytest.raises(UsageError, match=r"recipe .*mine\.toml is not UTF-8"):
+            load(name, folder)
+
+
 def test_a_recipe_of_ones_own_comes_before_one_that_ships(tmp_path: Path) -> None:
     (tmp_path / "ci.toml").write_text("[sft]\nepochs = 7.0")
     assert load("ci", str(tmp_path)).sft.epochs == 7.0
