@@ -6,10 +6,12 @@ l2a doctor --spark     also starts Spark and writes a small Delta table, as the 
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -38,6 +40,10 @@ PARTS = {
     "airflow": ("apache-airflow",),
 }
 ANY_OF = {"serve"}
+ASK_SECONDS = 30.0
+"""A program that says what it is answers within this."""
+SPARK_SECONDS = 600.0
+"""Spark starts within this, also when its jars are fetched first."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +83,11 @@ def java() -> Finding:
     wanted = " or ".join(map(str, JAVA_VERSIONS))
     todo = f"install Java {wanted}, or set JAVA_HOME to one"
     try:
-        said = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=30, check=False)
+        said = _ask([program, "-version"], ASK_SECONDS)
     except OSError:
         where = f"JAVA_HOME is {home}, and holds no bin/java" if home else "none on PATH, and JAVA_HOME is not set"
         return Finding("Java", "problem", where, todo)
-    except subprocess.TimeoutExpired:
+    if said is None:
         return Finding("Java", "problem", f"{program} -version does not answer", todo)
     found = re.search(r'version "(\d+)(?:\.(\d+))?', said.stderr + said.stdout)
     if found is None:
@@ -194,19 +200,52 @@ def _gpu() -> Finding:
     if program is None:
         return Finding("GPU", "note", "none; the embedded judge and tiny models do without")
     query = [program, "--query-gpu=name,memory.total", "--format=csv,noheader"]
-    said = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
+    said = _ask(query, ASK_SECONDS)
+    if said is None:
+        silent = f"nvidia-smi does not answer within {ASK_SECONDS:.0f} s, as when the driver hangs"
+        return Finding("GPU", "note", silent, "look for NVRM in the kernel's log, and restart the machine")
     return Finding("GPU", "ok" if said.returncode == 0 else "note", said.stdout.strip() or said.stderr.strip())
 
 
-def start_spark() -> Finding:
+def start_spark(config: str | None) -> Finding:
     """Starts Spark in a process of its own and lets it write a Delta table: the only full test of Java and jars."""
-    done = subprocess.run(
-        [sys.executable, "-m", "spark_jobs.selftest"], capture_output=True, text=True, timeout=600, check=False
-    )
+    file = ["--config", config] if config else []
+    done = _ask([sys.executable, "-m", "spark_jobs.selftest", *file], SPARK_SECONDS)
+    if done is None:
+        return Finding(
+            "Spark", "problem", f"neither started nor failed within {SPARK_SECONDS:.0f} s",
+            f"read Spark's log ([spark] log, else l2a-spark-*.log in {tempfile.gettempdir()}): jars that cannot be "
+            "fetched, or a master that does not answer",
+        )  # fmt: skip
     if done.returncode == 0:
         return Finding("Spark", "ok", "started, wrote a Delta table and read it again")
     said = (done.stderr.strip() or "said nothing").splitlines()[-1].removeprefix("Error: ")
     return Finding("Spark", "problem", said)
+
+
+def _ask(words: list[str], seconds: float) -> subprocess.CompletedProcess[str] | None:
+    """What a program says; None: it does not end in time. Raises `OSError` where it cannot be started.
+
+    Whatever it started is killed with it, and hardly waited for: a driver that hangs holds its callers in the kernel.
+    """
+    process = subprocess.Popen(
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        said, complained = process.communicate(timeout=seconds)
+    except BaseException as error:
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(1)
+        if isinstance(error, subprocess.TimeoutExpired):
+            return None
+        raise
+    return subprocess.CompletedProcess(words, process.returncode, said, complained)
 
 
 @click.command(cls=Command)
@@ -217,7 +256,7 @@ def command(with_spark: bool, config: str | None, warehouse: str | None) -> None
     settings = settings_of(config, warehouse)
     found = list(findings(settings))
     if with_spark:
-        found.append(start_spark())
+        found.append(start_spark(config))
     for finding in found:
         mark = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}[finding.state]
         click.echo(f"{mark}  {finding.about}: {finding.says}" + (f" -> {finding.todo}" if finding.todo else ""))
