@@ -104,6 +104,16 @@ def test_what_must_never_be_is_red_for_every_night(warehouse: Path) -> None:
     ]
 
 
+def test_a_night_that_was_repaired_is_green(warehouse: Path) -> None:
+    wrong = {**run(NIGHT, rejected=10), "run_id": "wrong mapping", "started_at": AT - dt.timedelta(hours=1)}
+    before = {**file(NIGHT), "mapping": "openai", "run_id": "wrong mapping", "ingested_at": AT - dt.timedelta(hours=1)}
+    table(warehouse, "runs", wrong, run(NIGHT), run(OTHER), EXTRACTED)
+    table(warehouse, "sources", before, {**file(OTHER), "ingested_at": AT})
+    assert failed(warehouse) == ["rejected lines"]
+    table(warehouse, "sources", before, {**file(NIGHT), "ingested_at": AT}, {**file(OTHER), "ingested_at": AT})
+    assert failed(warehouse) == []
+
+
 def test_the_command_ends_with_1_and_says_what_helps(warehouse: Path) -> None:
     def check(*words: str) -> tuple[int, str]:
         done = CliRunner().invoke(main, ["check", "--warehouse", str(warehouse), *words])

@@ -149,9 +149,10 @@ def _call(request: str, status: str, error_class: str | None, prompt: int, cache
 LANDED = "file:/landing/dt=2026-11-20/part-0.jsonl"
 
 
-def _source(path: str, run_id: str) -> dict[str, Any]:
+def _source(path: str, run_id: str, **more: Any) -> dict[str, Any]:
     return {
         "path": path, "size_bytes": 100, "modified_at": AT, "mapping": "native 1", "run_id": run_id, "ingested_at": AT,
+        **more,
     }  # fmt: skip
 
 
@@ -168,7 +169,8 @@ INGESTED = {"rows_new": 3, "rows_updated": 1, "rows_unchanged": 2, "rows_superse
 
 ROWS: dict[str, list[dict[str, Any]]] = {
     "sources": [_source(LANDED, "r-1"), _source("file:/landing/dt=2026-11-20/part-1.jsonl", "r-1"),
-                _source("file:/logs/a.jsonl", "r-0")],
+                _source("file:/logs/a.jsonl", "r-0"),
+                _source(LANDED, "r-0", mapping="openai 1", ingested_at=AT - dt.timedelta(days=1))],
     "dialogues": [
         _dialogue("bank-1", "bank", "success", "eval"),
         _dialogue("bank-2", "bank", "failure", "train"),
@@ -241,6 +243,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
         _run("r-1", "ingest", (10, 4, 3, 3), **INGESTED),
         _run("r-2", "slice", (4, 6, 2, 0), started_at=LATER),
         _run("r-3", "extract", (4, 4, 1, 1), subject="x-1", started_at=LATER),
+        _run("r-0", "ingest", (8, 0, 0, 8), started_at=AT - dt.timedelta(days=1), rows_quarantined=8),
     ],
 }  # fmt: skip
 
