@@ -48,7 +48,7 @@ class Contents:
     def comparisons(self) -> list[Row]:
         """One row per baseline, condition and metric: for each baseline the newest that its judges and beta have."""
         sql = f"""
-            SELECT * FROM comparisons WHERE {self._judged()}
+            SELECT * FROM comparisons WHERE {self._judged()} AND beta = {literal(repr(self._chosen.beta))}::DOUBLE
             QUALIFY dense_rank() OVER (PARTITION BY baseline ORDER BY created_at DESC, evaluation_id) = 1
             ORDER BY baseline, condition, metric
         """
