@@ -42,17 +42,27 @@ def names_in(statement: str) -> set[str]:
     """Names of the tables and views that a reading statement names, in lower case."""
     with duckdb.connect() as parser:
         answer = parser.execute("SELECT json_serialize_sql(?)", [explained(statement)]).fetchone()
-    nodes = list(_nodes(json.loads(answer[0] if answer else "{}")))
-    tables = {node["table_name"].strip('"') for node in nodes if node.get("type") in ("BASE_TABLE", "SHOW_REF")}
-    common = {entry["key"] for node in nodes for entry in node.get("cte_map", {}).get("map", ())}
-    return {name.lower() for name in tables - common if name}
+    return set(_names(json.loads(answer[0] if answer else "{}"), frozenset()))
 
 
-def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
-    """All objects of a syntax tree."""
-    if isinstance(tree, dict):
-        yield tree
-        tree = list(tree.values())
+def _names(tree: Any, hidden: frozenset[str]) -> Iterator[str]:
+    """Names in a syntax tree. hidden: what WITH has given a name to around it, which is no table there.
+
+    A query of that name may read the table of the same name itself, unless it is recursive.
+    """
     if isinstance(tree, list):
         for branch in tree:
-            yield from _nodes(branch)
+            yield from _names(branch, hidden)
+    if not isinstance(tree, dict):
+        return
+    if tree.get("type") in ("BASE_TABLE", "SHOW_REF"):
+        name = tree["table_name"].strip('"').lower()
+        yield from {name} - hidden - {""}
+    if tree.get("type") == "RECURSIVE_CTE_NODE":
+        hidden |= {tree["cte_name"].lower()}
+    for entry in tree.get("cte_map", {}).get("map", ()):
+        yield from _names(entry["value"], hidden)
+        hidden |= {entry["key"].lower()}
+    for key, branch in tree.items():
+        if key != "cte_map":
+            yield from _names(branch, hidden)
