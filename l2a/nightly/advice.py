@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from l2a.errors import L2AError
 from l2a.sql.engine import connect, query
+from l2a.sql.status import UNGRADED
 
 LEFT = {
     "slice": "SELECT found FROM table_reconciliation WHERE what = 'dialogues that are not sliced'",
     "extract": "SELECT found FROM table_reconciliation WHERE what = 'usable turns without an objective'",
     "rollout": "SELECT count(*) FROM rollouts WHERE status = 'failed'",
-    "grade": """
-        SELECT count(*) FROM rollouts r ANTI JOIN grades g
-          ON g.condition = r.condition AND g.session_id = r.session_id AND g.turn = r.turn AND g.sample = r.sample
-          AND g.model_version = r.model_version AND g.dialogue_version = r.dialogue_version
-        WHERE r.status = 'ok'
-    """,
+    "grade": f"SELECT count(*) FROM ({UNGRADED})",
 }
 UNITS = {
     "slice": "dialogues are not sliced",

@@ -32,6 +32,19 @@ ORDER BY r.at DESC NULLS LAST, j.created_at DESC NULLS LAST, o.extractor DESC
 LIMIT 1
 """
 
+# What `l2a grade` would grade: a rollout on a turn that the extractor left out, or could not read, never gets a grade.
+UNGRADED = f"""
+SELECT r.*
+FROM rollouts r
+SEMI JOIN (
+  FROM objectives WHERE extractor = ({NEWEST_EXTRACTOR}) AND status = 'ok' AND dropped_reason IS NULL
+) o ON o.session_id = r.session_id AND o.turn = r.turn AND o.dialogue_version = r.dialogue_version
+ANTI JOIN (FROM grades WHERE extractor = ({NEWEST_EXTRACTOR})) g
+  ON g.condition = r.condition AND g.session_id = r.session_id AND g.turn = r.turn AND g.sample = r.sample
+  AND g.model_version = r.model_version AND g.dialogue_version = r.dialogue_version
+WHERE r.status = 'ok'
+"""
+
 WAITING = f"""
 WITH newest AS ({NEWEST_EXTRACTOR})
 SELECT 'dialogues not sliced' AS waiting, count(*) AS rows, 'l2a slice' AS next
@@ -45,11 +58,7 @@ ANTI JOIN (FROM objectives WHERE extractor = (FROM newest)) o
 WHERE t.dropped_reason IS NULL
 UNION ALL
 SELECT 'rollouts without a grade' || coalesce(' under ' || (FROM newest), ''), count(*), 'l2a grade'
-FROM rollouts r
-ANTI JOIN (FROM grades WHERE extractor = (FROM newest)) g
-  ON g.condition = r.condition AND g.session_id = r.session_id AND g.turn = r.turn AND g.sample = r.sample
-  AND g.model_version = r.model_version AND g.dialogue_version = r.dialogue_version
-WHERE r.status = 'ok'
+FROM ({UNGRADED})
 """
 
 

@@ -138,6 +138,16 @@ def test_the_last_word_says_what_is_left_what_to_type_and_where_the_log_is(wareh
     ]
 
 
+def test_rollouts_that_grade_leaves_out_are_not_left_to_grade(warehouse: Path) -> None:
+    place = {"condition": "c", "turn": 1, "dialogue_version": "v1", "sample": 0, "model_version": "m", "status": "ok"}
+    table(warehouse, "rollouts", {**place, "session_id": "s-1"}, {**place, "session_id": "left out"})
+    left_out = {**objective("left out"), "dropped_reason": "nothing_gained"}
+    table(warehouse, "objectives", objective("s-1"), left_out)
+    assert "left: 1 rollouts have no grade." in advice(str(warehouse), "grade", None, "killed", "log")
+    table(warehouse, "grades", {**place, "session_id": "s-1", "extractor": "j-1", "grader": "j-1"})
+    assert "left: 0 rollouts have no grade." in advice(str(warehouse), "grade", None, "killed", "log")
+
+
 def test_a_warehouse_that_cannot_be_read_does_not_take_the_last_word_away(tmp_path: Path) -> None:
     assert "the tables cannot be read" in advice(str(tmp_path / "none"), "extract", "l2a extract", "", "log")
 
