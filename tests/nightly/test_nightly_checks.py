@@ -95,11 +95,20 @@ def test_missing_and_failed_objectives_are_told_apart(warehouse: Path) -> None:
     assert failed(warehouse) == ["usable turns have objectives"]
 
 
-def test_what_must_never_be_is_red_for_every_night(warehouse: Path) -> None:
+def test_turns_that_do_not_add_up_are_red_for_their_own_night_only(warehouse: Path) -> None:
+    table(warehouse, "turns", turn("s-1", 1, False), turn("s-1", 2, True), turn("s-2", 2, True), turn("gone", 1, True))
+    assert failed(warehouse) == [], "what is wrong with another night, or with no night, is not this night's"
+    assert failed(warehouse, OTHER) == ["turns add up to their dialogues"]
     table(warehouse, "turns", turn("s-1", 1, False), turn("s-1", 2, True), turn("s-1", 2, True), turn("gone", 1, True))
-    assert failed(warehouse) == [
+    assert failed(warehouse) == ["turns add up to their dialogues"]
+
+
+def test_what_must_never_be_is_red_for_the_whole_warehouse(warehouse: Path) -> None:
+    table(warehouse, "turns", turn("s-1", 1, False), turn("s-1", 2, True), turn("s-1", 2, True), turn("gone", 1, True))
+    assert [found.about for found in check_warehouse(str(warehouse)) if not found.ok] == [
         "dialogues without exactly one final turn, or without turns from 1 on",
         "turns of a dialogue that is not there",
+        "dialogues that are not sliced",
         "keys are unique",
     ]
 
