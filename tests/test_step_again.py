@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 def test_a_step_that_replaces_goes_on_after_its_own_broken_run_and_starts_over_after_anothers(
     warehouse: Warehouse,
 ) -> None:
+    from l2a.sql.status import REPLACING
+    from l2a.tables.contracts import RUNS
     from spark_jobs.runs import Counts, Since, run_step
 
     taken: list[str] = []
@@ -38,6 +40,8 @@ def test_a_step_that_replaces_goes_on_after_its_own_broken_run_and_starts_over_a
         run("b", breaks=True)
     assert run("a"), "a broken run of b may have replaced some of it"
     assert taken == ["a", "a", "b", "a", "b", "a"]
+    marks = [row["status"] for row in warehouse.read(RUNS).collect() if row["error"] == REPLACING]
+    assert marks == ["failed"] * 2, "runs that replace leave their mark, by the words that `l2a status` knows it by"
 
 
 def test_of_two_runs_beside_each_other_the_one_that_had_read_less_counts(warehouse: Warehouse) -> None:

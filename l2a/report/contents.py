@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from l2a.sql.engine import connect, query
+from l2a.sql.status import RUNS_TO_SHOW
 from l2a.sql.types import literal
 
 Row = Mapping[str, Any]
@@ -70,7 +71,7 @@ class Contents:
 
     def runs(self, most: int) -> list[Row]:
         """The last runs of the steps."""
-        return list(self._rows(f"SELECT * FROM runs ORDER BY started_at DESC, run_id LIMIT {most}"))
+        return list(self._rows(f"SELECT * FROM ({RUNS_TO_SHOW}) ORDER BY started_at DESC, run_id LIMIT {most}"))
 
     def rollouts(self, most: int) -> list[Row]:
         """Graded rollouts of sample 0 at a few turns, all conditions of each turn together.

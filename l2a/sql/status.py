@@ -12,13 +12,24 @@ from l2a.sql.engine import connect, query
 
 TABLES = ("runs", "dialogues", "turns", "objectives", "rollouts", "grades", "judges")
 
-LAST_RUNS = """
+# The error of the row that a run leaves before it replaces what was made with other settings: should it be killed, the
+# next run must know. It tells of no failure once a run of the same step and subject has ended well after it.
+REPLACING = "started to replace what was made with other settings"
+
+RUNS_TO_SHOW = f"""
+SELECT *
+FROM runs
+QUALIFY error IS DISTINCT FROM '{REPLACING}'
+  OR coalesce(max(started_at) FILTER (WHERE status = 'ok') OVER (PARTITION BY step, subject) < started_at, true)
+"""
+
+LAST_RUNS = f"""
 SELECT
   date_trunc('second', started_at) AS started_at, step, subject, status, rows_in, rows_out, rows_set_aside, rows_failed,
   calls_paid, calls_saved, round(seconds, 1) AS seconds, error
-FROM runs
+FROM ({RUNS_TO_SHOW})
 ORDER BY started_at DESC, run_id
-LIMIT {last}
+LIMIT {{last}}
 """
 
 # The extractor that objectives were made with last: by the runs, else by the judges, else the only ones there are.
