@@ -20,14 +20,18 @@ from l2a.tables.warehouse import Warehouse
 from spark_jobs.command import start
 from spark_jobs.judging import newest_judge
 from spark_jobs.runs import Counts, recorded
+from spark_jobs.slice import successful
 
 
-def fit_judge(warehouse: Warehouse, settings: JudgeSettings) -> str:
-    """Fits a judge unless the newest was fitted on the same dialogues with the same settings; returns its name."""
+def fit_judge(warehouse: Warehouse, settings: JudgeSettings, *, null_outcome_is_success: bool = True) -> str:
+    """Fits a judge unless the newest was fitted on the same dialogues with the same settings; returns its name.
+
+    null_outcome_is_success: whether it learns from dialogues of which the log does not say how they ended, as `slice`.
+    """
     from l2a.dialogue.types import Message
     from l2a.judge.embedded import JUDGE_VERSION, FitDialogue, fit, fit_key
 
-    train = warehouse.read(DIALOGUES).where("split = 'train' AND coalesce(outcome, 'success') = 'success'")
+    train = warehouse.read(DIALOGUES).where((F.col("split") == "train") & successful(null_outcome_is_success))
     # A sample by hash: bounded on the driver, and mostly the same dialogues when the logs have grown.
     sample = train.orderBy(F.xxhash64("session_id"), "session_id").limit(settings.max_fit_dialogues)
     dialogues = [
@@ -70,7 +74,7 @@ def fit_judge(warehouse: Warehouse, settings: JudgeSettings) -> str:
 def command(size: str | None, config: str | None, warehouse: str | None) -> None:
     """Learn the embedded judge from the train split."""
     settings, tables = start(config, warehouse, judge={"size": size})
-    click.echo(fit_judge(tables, settings.judge))
+    click.echo(fit_judge(tables, settings.judge, null_outcome_is_success=settings.ingest.null_outcome_is_success))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ spark-submit spark_jobs/slice.py --warehouse s3a://bucket/warehouse
 from __future__ import annotations
 
 import click
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from l2a.dialogue.slicing import with_decision_points
@@ -19,14 +19,18 @@ from spark_jobs.command import start
 from spark_jobs.runs import Counts, Since, digest, run_step
 
 
+def successful(null_outcome_is_success: bool) -> Column:
+    """Whether a row of `dialogues` counts as a success: what its turns are used for, and what a judge is fitted on."""
+    return F.coalesce(F.col("outcome") == "success", F.lit(null_outcome_is_success))
+
+
 def turns_of(dialogues: DataFrame, null_outcome_is_success: bool) -> DataFrame:
     """Rows of `turns` for rows of `dialogues`."""
-    successful = F.coalesce(F.col("outcome") == "success", F.lit(null_outcome_is_success))
     narrow = dialogues.select(
         "session_id",
         "dialogue_version",
         "split",
-        F.when(~successful, F.lit("outcome")).alias("dropped_reason"),
+        F.when(~successful(null_outcome_is_success), F.lit("outcome")).alias("dropped_reason"),
         "messages",
     )
     return with_decision_points(narrow)
