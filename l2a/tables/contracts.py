@@ -11,7 +11,6 @@ SESSION = Column("session_id", "string", "the dialogue")
 TURN = Column("turn", "int", "number of the decision point within its dialogue, from 1")
 DIALOGUE_VERSION = Column("dialogue_version", "string", "the dialogue version that this row was made from")
 SPLIT = Column("split", "string", "train, dev or eval: a stable hash of the session or of its group, never of arrival")
-DROPPED = Column("dropped_reason", "string", "why the turn is left out; null: usable", nullable=True)
 STATUS = Column("status", "string", "ok or failed")
 ERROR = Column("error", "string", "what went wrong; null for ok rows", nullable=True)
 CONDITION = Column("condition", "string", "the policy under evaluation; greedy ones end in @greedy")
@@ -26,13 +25,17 @@ KNOWN_DECISION = one_of("decision", "CONTINUE", "STOP")
 
 SOURCES = Contract(
     name="sources",
-    grain="One row per input file that was read, in the state (size and time) and by the mapping that it was read.",
+    grain="One row per input file, in each state (size and time) and each way in which it was read.",
     key=("path", "size_bytes", "modified_at", "mapping"),
     columns=(
         Column("path", "string", "the file"),
         Column("size_bytes", "bigint", "its size when it was read"),
         Column("modified_at", "timestamp", "its modification time when it was read (UTC)"),
-        Column("mapping", "string", "the mapping it was read with: its name and a digest of what it says"),
+        Column(
+            "mapping",
+            "string",
+            "how it was read: name and digest of the mapping, a given split, size limits other than the default ones",
+        ),
         Column("run_id", "string", "the ingest run that read it", volatile=True),
         Column("ingested_at", "timestamp", "when (UTC)", volatile=True),
     ),
@@ -99,7 +102,7 @@ TURNS = Contract(
         Column("utterance_end", "int", "the expert's utterance lies in messages[context_end:utterance_end]"),
         DIALOGUE_VERSION,
         SPLIT,
-        DROPPED,
+        Column("dropped_reason", "string", "why the turn is left out: outcome (not successful); null: usable", True),
     ),
     invariants=(
         KNOWN_SPLIT,
@@ -121,7 +124,13 @@ OBJECTIVES = Contract(
         EXTRACTOR,
         Column("information", "array<string>", 'I*_t, "attribute: value": supplied later and not before', True),
         Column("decision", "string", "s*_t: CONTINUE or STOP; null where extraction failed", True),
-        DROPPED,
+        Column(
+            "dropped_reason",
+            "string",
+            "why the turn is left out: nothing_gained (the expert asked on and learnt nothing more), generic_only (all "
+            "that was still learnt is asked of everyone); null: usable, or extraction failed",
+            True,
+        ),
         STATUS,
         ERROR,
         REQUEST,
@@ -334,8 +343,14 @@ RUNS = Contract(
         Column("subject", "string", "what it worked on: condition, extractor, grader", True),
         Column("started_at", "timestamp", "UTC", volatile=True),
         Column("seconds", "double", "how long it took", volatile=True),
-        Column("status", "string", "ok or failed"),
-        Column("error", "string", "why it failed", True),
+        Column("status", "string", "ok or failed; failed, too, in the mark that a replacing run leaves: see error"),
+        Column(
+            "error",
+            "string",
+            "why it failed; `started to replace what was made with other settings` is no failure but the mark that a "
+            "run leaves before it replaces what another made: `l2a status` leaves it out once a run ended ok after it",
+            True,
+        ),
         Column("rows_in", "bigint", "rows read (ingest: input lines)"),
         Column("rows_out", "bigint", "rows written"),
         Column("rows_set_aside", "bigint", "rows left out by a rule: unchanged, superseded, dropped"),
