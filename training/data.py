@@ -87,7 +87,8 @@ def newest_versions(warehouse: str) -> dict[str, int]:
 
 
 def resolve_extractor(warehouse: str, wanted: str, versions: Versions) -> str:
-    """The full name of the extractor whose objectives are meant; `embedded` and `llm` mean the newest of that kind.
+    """The full name of the extractor whose objectives are meant: `embedded` is the newest fitted judge with some, `llm`
+    (or the beginning of a name, up to a colon) the only one of that name.
 
     Raises `UsageError` where no objectives of it are there, or several LLM extractors could be meant.
     """

@@ -32,16 +32,15 @@ def heldout_perplexity(folder: Path, job: Job) -> float | None:
     turns = [own[-1] for own in dialogues[:DIALOGUES]]
     if not turns:
         return None
-    tokenizer = models.tokenizer_of(folder)
     model = models.load_for_training(folder, job.recipe.model).eval()
     if not models.on_cpu():
         model = model.to("cuda")
-    renderer = Renderer(tokenizer, job.recipe.model.max_length)
+    renderer = Renderer(models.tokenizer_of(folder), job.recipe.model.max_length)
     total, count = 0.0, 0
     with torch.inference_mode():
         for turn in turns:
             chat = renderer.chat(turn)
-            ids, labels = _users(tokenizer, renderer, chat)
+            ids, labels = _users(renderer, chat)
             if all(label == IGNORED for label in labels):
                 continue
             given = torch.tensor([ids], device=model.device)
@@ -52,7 +51,7 @@ def heldout_perplexity(folder: Path, job: Job) -> float | None:
     return math.exp(total / count) if count else None
 
 
-def _users(tokenizer: object, renderer: Renderer, chat: list[dict[str, str]]) -> tuple[list[int], list[int]]:
+def _users(renderer: Renderer, chat: list[dict[str, str]]) -> tuple[list[int], list[int]]:
     """Tokens of a chat, and labels where a user speaks."""
     ids: list[int] = []
     labels: list[int] = []
