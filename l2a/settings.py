@@ -12,7 +12,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -37,7 +37,7 @@ class Section(BaseModel):
 
 
 class SparkSettings(Section):
-    """How a Spark session is made where none exists yet. Under spark-submit, its own configuration wins."""
+    """How a Spark session is made where none exists yet. Under spark-submit they are not read: what is submitted is."""
 
     master: str = Field(default="local[*]", description="Spark master of sessions that l2a starts itself.")
     driver_memory: str = Field(default="3g", description="Heap of a local driver.")
@@ -366,7 +366,11 @@ def training_folder(settings: Settings) -> Path:
 
 def example() -> str:
     """The text of `l2a.toml.example`: every setting with its default, its meaning and its environment variable."""
-    lines = ["# Every setting of l2a with its default. Copy to l2a.toml and keep what differs.", ""]
+    lines = [
+        "# Every setting of l2a with its default. Copy to l2a.toml and keep what differs.",
+        "# In the environment, lists and tables are written as JSON.",
+        "",
+    ]
     lines += _example_lines(Settings, ())
     return "\n".join(lines).rstrip() + "\n"
 
@@ -374,6 +378,7 @@ def example() -> str:
 def _example_lines(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
     lines: list[str] = []
     sections = []
+    tables: list[str] = []
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             sections.append((name, field.annotation))
@@ -381,12 +386,28 @@ def _example_lines(model: type[BaseModel], path: tuple[str, ...]) -> list[str]:
         default = field.get_default(call_default_factory=True)
         if isinstance(default, BaseModel):
             default = default.model_dump(exclude_none=True)
-        lines += [f"# {field.description}", f"# Environment: L2A_{'__'.join((*path, name)).upper()}"]
+        about = [f"# {field.description}", f"# Environment: L2A_{'__'.join((*path, name)).upper()}"]
+        if default == {}:
+            # `name = {}` would forbid the section of that name, which is how one writes it; after it, no other setting
+            # of this section could follow.
+            entry = _toml(_sample(get_args(field.annotation)[1]))
+            tables += [*about, f"# [{'.'.join((*path, name))}]", f'# "name" = {entry}', ""]
+            continue
+        lines += about
         lines += [f"# {name} = (unset)" if default is None else f"{name} = {_toml(default)}", ""]
+    lines += tables
     for name, section in sections:
         lines += [f"# {(section.__doc__ or '').splitlines()[0]}", f"[{'.'.join((*path, name))}]", ""]
         lines += _example_lines(section, (*path, name))
     return lines
+
+
+def _sample(kind: Any) -> Any:
+    """A value of a type: what stands in an entry of a table that has none by default."""
+    if issubclass(kind, BaseModel):
+        fields = kind.model_fields.items()
+        return {name: _sample(field.annotation) for name, field in fields if field.is_required()}
+    return "value" if kind is str else kind(1)
 
 
 def _toml(value: Any) -> str:

@@ -133,3 +133,16 @@ def test_the_example_is_up_to_date_and_says_the_defaults(tmp_path: Path) -> None
     tomllib.loads(example())
     (tmp_path / "example.toml").write_text(example(), encoding="utf-8")
     assert load(tmp_path / "example.toml") == load()
+
+
+def test_tables_may_be_added_to_a_copy_of_the_example_or_their_comments_taken_away(tmp_path: Path) -> None:
+    copy = tmp_path / "copy.toml"
+    copy.write_text(example() + '\n[spark.conf]\n"a.b" = "c"\n[llm.prices.judge]\nprompt = 1\ncompletion = 2\n')
+    assert load(copy).spark.conf == {"a.b": "c"} and load(copy).llm.prices["judge"].completion == 2
+    for table in ("[spark.conf]", "[llm.prices]"):
+        lines = example().splitlines()
+        at = lines.index(f"# {table}")
+        lines[at : at + 2] = [line.removeprefix("# ") for line in lines[at : at + 2]]
+        copy.write_text("\n".join(lines))
+        assert load(copy) != load()
+        assert "name" in (load(copy).spark.conf if table == "[spark.conf]" else load(copy).llm.prices)
