@@ -76,7 +76,7 @@ def train(settings: Settings, recipe: Recipe, method: str, condition: str, seed:
     quoted(condition)  # what the registry cannot search for is refused now, not when the model is trained
     root = training_folder(settings)
     if recipe.model.source == "tiny":
-        models.one_thread()
+        models.share_cores()
     with alone(root, condition):
         file = root / "conditions" / f"{condition}.json"
         asked = {"method": method, "recipe": recipe.model_dump(mode="json", exclude=NOT_TRAINED_BY), "seed": seed}
