@@ -8,14 +8,11 @@ from __future__ import annotations
 import datetime as dt
 import os
 import signal
-import socket
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from standalone import free_port, states, take_night, unpause, until
 from whole_tables import table
 
 from dags.common.standalone import Airflow, airflow
@@ -68,48 +65,28 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
-def until(true: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + LONGEST_SECONDS
-    while not true():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(1)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def states(running: Airflow, dag: str) -> dict[str, str]:
-    """State by task of the DAG's only run; empty while it has none."""
-    runs = running.ask("GET", f"/api/v2/dags/{dag}/dagRuns")["dag_runs"]
+def retraining(running: Airflow) -> dict[str, str]:
+    """State by task of the only run of `retrain`; empty while it has none."""
+    runs = running.ask("GET", "/api/v2/dags/retrain/dagRuns")["dag_runs"]
     assert len(runs) < 2
-    found = [
-        running.ask("GET", f"/api/v2/dags/{dag}/dagRuns/{run['dag_run_id']}/taskInstances")["task_instances"]
-        for run in runs
-    ]
-    return {f"{task['task_id']}[{task['map_index']}]": task["state"] for tasks in found for task in tasks}
+    return states(running, "retrain", runs[0]["dag_run_id"]) if runs else {}
 
 
 def test_an_airflow_that_was_killed_finds_its_training_again_and_goes_on(tmp_path: Path) -> None:
     write_tables(tmp_path / "warehouse")
     more, home = environment(tmp_path), tmp_path / "airflow"
     with airflow(home, free_port(), more) as running:
-        until(lambda: running.ask("GET", "/api/v2/dags")["total_entries"] == 4)
-        for dag in ("nightly_logs", "retrain"):
-            running.ask("PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})
-        night = {"logical_date": None, "conf": {"date": NIGHT}}
-        running.ask("POST", "/api/v2/dags/nightly_logs/dagRuns", night)
+        unpause(running, "nightly_logs", "retrain")
+        night = take_night(running, NIGHT)
         # The night ends green, its asset starts `retrain`, and that waits without a worker's slot.
-        until(lambda: states(running, "retrain").get("await[-1]") == "up_for_reschedule")
-        assert set(states(running, "nightly_logs").values()) == {"success"}
+        until(lambda: retraining(running).get("await") == "up_for_reschedule", LONGEST_SECONDS)
+        assert set(states(running, "nightly_logs", night).values()) == {"success"}
         os.killpg(running.process.pid, signal.SIGKILL)
 
     (tmp_path / "trained").touch()
     with airflow(home, free_port(), more) as running:
-        until(lambda: states(running, "retrain").get("evaluate[-1]") == "success")
-        found = states(running, "retrain")
-        assert found["await[-1]"] == found["end_training[-1]"] == "success"
+        until(lambda: retraining(running).get("evaluate") == "success", LONGEST_SECONDS)
+        found = retraining(running)
+        assert found["await"] == found["end_training"] == "success"
         assert [found[f"{step}[{number}]"] for step in ("rollout", "grade") for number in (0, 1)] == ["success"] * 4
     assert (tmp_path / "trainings").read_text() == "started\n", "one training, however often it was looked for"

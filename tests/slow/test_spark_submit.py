@@ -18,10 +18,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 ROOT = Path(__file__).parents[2]
 
 
-def spark_submit(job: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def spark_submit(job: str | Path, *arguments: str | Path, **submitted: str) -> subprocess.CompletedProcess[str]:
     program = Path(pyspark.__file__).parent / "bin" / "spark-submit"
     assert jars.remembered(), "a session of the command line resolves Delta's jars and remembers them"
     options = ["--master", "local[2]", "--driver-memory", "1g", "--jars", ",".join(jars.remembered())]
+    options += [word for key, value in submitted.items() for word in ("--conf", f"{key}={value}")]
     command = [str(program), *options, str(ROOT / "spark_jobs" / job), *map(str, arguments)]
     python = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
     # spark-submit passes a job's standard error on as its own standard output.
@@ -44,6 +45,33 @@ def test_a_submitted_job_writes_its_table_and_ends_well(tmp_path: Path) -> None:
     again = spark_submit("slice.py", "--warehouse", warehouse)
     assert again.returncode == 0
     assert "nothing new, nothing to do" in again.stdout
+
+
+SHOWN = """
+from l2a.settings import load
+from spark_jobs import session
+ours = session.get(load().spark)
+for name in ("spark.sql.files.maxPartitionBytes", "spark.sql.session.timeZone", "spark.sql.extensions",
+             "spark.sql.files.maxRecordsPerFile"):
+    print(name, ours.conf.get(name))
+ours.range(3).write.format("delta").save({folder!r})
+"""
+
+
+def test_the_submitted_configuration_wins_but_for_what_answers_depend_on(tmp_path: Path) -> None:
+    job = tmp_path / "job.py"
+    job.write_text(SHOWN.format(folder=str(tmp_path / "table")))
+    submitted = {
+        "spark.sql.files.maxPartitionBytes": "64m",
+        "spark.sql.session.timeZone": "Asia/Tokyo",
+        "spark.sql.extensions": "org.example.Theirs",  # Spark warns of one that it cannot find, and goes on
+    }
+    done = spark_submit(job, **submitted)
+    assert done.returncode == 0, done.stdout
+    assert "spark.sql.files.maxPartitionBytes 64m" in done.stdout
+    assert "spark.sql.session.timeZone UTC" in done.stdout
+    assert "spark.sql.extensions org.example.Theirs,io.delta.sql.DeltaSparkSessionExtension" in done.stdout
+    assert "spark.sql.files.maxRecordsPerFile 100000" in done.stdout
 
 
 def test_a_submitted_job_that_cannot_work_says_why_and_fails(tmp_path: Path) -> None:

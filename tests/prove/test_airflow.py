@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import l2a
+from standalone import ended, free_port, processes_of, states, take_night, unpause, until
 
 from dags.common.standalone import Airflow, airflow
 from l2a.sql.engine import connect, query
@@ -19,12 +17,6 @@ pytestmark = [pytest.mark.prove, pytest.mark.timeout(3000)]
 
 NIGHTS = ("2026-11-01", "2026-11-02")
 LONGEST_SECONDS = 1500
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
@@ -50,41 +42,7 @@ def running(folder: Path) -> Iterator[Airflow]:
     with airflow(folder / "airflow", free_port(), here) as started:
         yield started
     # A task that was under way ends within seconds of its Airflow.
-    until(lambda: not processes_of(folder), 60)
-
-
-def until(true: Callable[[], bool], seconds: float = LONGEST_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(1)
-
-
-def processes_of(folder: Path) -> list[str]:
-    """Command lines of all processes that were started with this Airflow's home in their environment."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"AIRFLOW_HOME={folder}".encode() in (process / "environ").read_bytes():
-                found.append((process / "cmdline").read_text().replace("\0", " "))
-        except OSError:
-            continue
-    return [words for words in found if words and str(os.getpid()) != words]
-
-
-def run_of(running: Airflow, dag: str, run: str) -> dict[str, Any]:
-    found: dict[str, Any] = running.ask("GET", f"/api/v2/dags/{dag}/dagRuns/{run}")
-    return found
-
-
-def states(running: Airflow, dag: str, run: str) -> dict[str, str]:
-    found = running.ask("GET", f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances")["task_instances"]
-    return {task["task_id"]: task["state"] for task in found}
-
-
-def ended(running: Airflow, dag: str, run: str) -> str:
-    until(lambda: run_of(running, dag, run)["state"] in ("success", "failed"))
-    return str(run_of(running, dag, run)["state"])
+    until(lambda: not processes_of(folder / "airflow"), 60)
 
 
 def one(folder: Path, sql: str) -> Any:
@@ -93,13 +51,10 @@ def one(folder: Path, sql: str) -> Any:
 
 def test_nights_by_the_api_end_green_and_the_asset_starts_a_training(running: Airflow, folder: Path) -> None:
     assert running.ask("GET", "/api/v2/importErrors")["total_entries"] == 0
-    until(lambda: running.ask("GET", "/api/v2/dags")["total_entries"] == 4, 120)
-    for dag in ("nightly_logs", "retrain"):
-        running.ask("PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})
+    unpause(running, "nightly_logs", "retrain")
 
-    night = {"logical_date": None, "conf": {"date": NIGHTS[0]}}
-    first = running.ask("POST", "/api/v2/dags/nightly_logs/dagRuns", night)["dag_run_id"]
-    assert ended(running, "nightly_logs", first) == "success", states(running, "nightly_logs", first)
+    first = take_night(running, NIGHTS[0])
+    assert ended(running, "nightly_logs", first, LONGEST_SECONDS) == "success", states(running, "nightly_logs", first)
     assert one(folder, "SELECT lines FROM night_intake") == 60
 
     def by_asset() -> list[dict[str, Any]]:
@@ -108,17 +63,17 @@ def test_nights_by_the_api_end_green_and_the_asset_starts_a_training(running: Ai
 
     until(lambda: bool(by_asset()), 120)
     training = by_asset()[0]["dag_run_id"]
-    assert ended(running, "retrain", training) == "success", states(running, "retrain", training)
+    assert ended(running, "retrain", training, LONGEST_SECONDS) == "success", states(running, "retrain", training)
     condition = one(folder, "SELECT condition FROM trainings")
     assert condition.startswith("grpo-2")
     assert one(folder, f"SELECT count(*) FROM metric_history WHERE condition = '{condition}'") == 7
     assert states(running, "retrain", training)["end_training"] == "success"
 
     # The next night is not enough to train again so soon.
-    second = running.ask("POST", "/api/v2/dags/nightly_logs/dagRuns", {**night, "conf": {"date": NIGHTS[1]}})
-    assert ended(running, "nightly_logs", second["dag_run_id"]) == "success"
+    second = take_night(running, NIGHTS[1])
+    assert ended(running, "nightly_logs", second, LONGEST_SECONDS) == "success"
     until(lambda: len(by_asset()) == 2, 120)
     later = max(by_asset(), key=lambda run: str(run["run_after"]))["dag_run_id"]
-    assert ended(running, "retrain", later) == "success"
+    assert ended(running, "retrain", later, LONGEST_SECONDS) == "success"
     assert states(running, "retrain", later)["submit"] == "skipped"
     assert one(folder, "SELECT count(*) FROM trainings") == 1
