@@ -3,8 +3,9 @@
     l2a ingest logs/*.jsonl.gz
     spark-submit spark_jobs/ingest.py LANDING --date 2026-11-21 --warehouse s3a://bucket/warehouse
 
-One run takes the files that `sources` does not hold yet. It is named by what is read, so a run after a crash takes up
-what the one before has finished and writes the same rows again, which changes nothing.
+One run takes the files that `sources` does not hold yet, read as they are to be read now. It is named by what is read
+and how, so a run after a crash takes up what the one before has finished and writes the same rows again, which changes
+nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from l2a.errors import TooManyFailures, UsageError
 from l2a.ingest import files
 from l2a.ingest.files import LogFile
 from l2a.ingest.intake import Intake, Tally
+from l2a.ingest.reading import Reading, check_split
 from l2a.ingest.staging import Staging, left_behind
 from l2a.mapping import Mapping, load
 from l2a.options import Command, common
@@ -43,20 +45,24 @@ def ingest(
 ) -> Counts | None:
     """Takes the files that were not read yet; None: there was none.
 
-    Raises `UsageError` where a path leads nowhere, `TooManyFailures` above the allowed share of rejected lines.
+    Raises `UsageError` where a path leads nowhere, and where a file that is to be read again has dialogues in another
+    split than the given one; `TooManyFailures` above the allowed share of rejected lines.
     """
     spark = warehouse.spark
     found = files.find(spark, paths, date)
-    read_with = f"{mapping.name} {digest(mapping.model_dump())}"
+    says = f"{mapping.name} {digest(mapping.model_dump())}"
+    reading = Reading(says, given_split, settings.max_message_bytes, settings.max_line_bytes)
     _clean_up(warehouse)
-    fresh, read_before = _unread(warehouse, found, read_with)
+    fresh, before = _unread(warehouse, found, reading)
     if not fresh:
         say("ingest: every file was read before, nothing to do" if found else "ingest: there is no log file")
         return None
+    check_split(warehouse, before, given_split)
     say(f"ingest: {len(fresh)} file{'' if len(fresh) == 1 else 's'} to read")
-    run_id = digest("ingest", fresh, mapping.model_dump(), given_split)
+    read_with = str(reading)
+    run_id = digest("ingest", fresh, read_with)
     staging = Staging(spark, warehouse.root, run_id)
-    intake = Intake(warehouse, staging, mapping, settings, given_split, dt.datetime.now(dt.UTC), read_before)
+    intake = Intake(warehouse, staging, mapping, settings, given_split, dt.datetime.now(dt.UTC), sorted(before))
 
     def work() -> Counts:
         try:
@@ -93,23 +99,30 @@ def _counts(tally: Tally) -> Counts:
     )
 
 
-def _unread(warehouse: Warehouse, found: list[LogFile], read_with: str) -> tuple[list[LogFile], list[str]]:
-    """The files that no finished run has read in this state and by this mapping, and which of them were read otherwise.
+def _unread(
+    warehouse: Warehouse, found: list[LogFile], reading: Reading
+) -> tuple[list[LogFile], dict[str, set[str | None]]]:
+    """The files that no finished run has read in this state and in this way.
 
-    A file counts as read when the run that read it has its row in `runs`: the last thing that a run writes.
+    Beside them those of their paths that were read otherwise, with the splits that were given with them. A file counts
+    as read when the run that read it has its row in `runs`: the last thing that a run writes.
     """
     if not found or not warehouse.exists(SOURCES):
-        return found, []
+        return found, {}
     asked = warehouse.spark.createDataFrame([(file.path,) for file in found], "path string")
     rows = warehouse.read(SOURCES).join(F.broadcast(asked), "path", "left_semi").collect()
     finished = _finished_of(warehouse, {row["run_id"] for row in rows})
     known = {
         LogFile(row["path"], row["size_bytes"], row["modified_at"])
         for row in rows
-        if row["mapping"] == read_with and row["run_id"] in finished
+        if row["run_id"] in finished and Reading.of(row["mapping"]).covers(reading)
     }
     fresh = [file for file in found if file not in known]
-    return fresh, sorted({row["path"] for row in rows} & {file.path for file in fresh})
+    paths, before = {file.path for file in fresh}, dict[str, set[str | None]]()
+    for row in rows:
+        if row["path"] in paths:
+            before.setdefault(row["path"], set()).add(Reading.of(row["mapping"]).split)
+    return fresh, before
 
 
 def _finished_of(warehouse: Warehouse, run_ids: set[str]) -> set[str]:
