@@ -15,10 +15,10 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.storagelevel import StorageLevel
 
-from l2a.errors import UsageError
 from l2a.hindsight.objective import FACTS
+from l2a.judge.open import check_llm_name, is_llm
 from l2a.judge.protocols import Dialogue, Judgement, Question
-from l2a.llm.prompts import VERSION
+from l2a.llm.prompts import VERSION, grader_name
 from l2a.llm.prompts.extraction import extraction_request, read_facts
 from l2a.llm.prompts.grading import grading_request, read_judgement
 from l2a.llm.request import ChatRequest
@@ -48,7 +48,7 @@ class LLMJudge:
     @property
     def grader(self) -> str:
         """As it stands in grades.grader."""
-        return f"llm:{self.model}@{self.model_version}:{self.settings.prompt_form}-{VERSION}"
+        return grader_name(self.model, self.model_version, self.settings.prompt_form)
 
 
 def llm_judge(settings: JudgeSettings, llm: LLMSettings) -> LLMJudge:
@@ -64,12 +64,10 @@ def wanted_llm_judge(settings: JudgeSettings, llm: LLMSettings, kind: Kind) -> L
     Raises `UsageError` where the full name is not what the settings make, and what `resolve_model_version` raises.
     """
     wanted: str = getattr(settings, kind)
-    if wanted.partition(":")[0] != "llm":
+    if not is_llm(wanted):
         return None
     judge = llm_judge(settings, llm)
-    made: str = getattr(judge, kind)
-    if wanted not in ("llm", made):
-        raise UsageError(f"--{kind} {wanted}: the model and the [judge] settings make {made}; give that, or `llm`")
+    check_llm_name(wanted, getattr(judge, kind), kind)
     return judge
 
 

@@ -18,13 +18,31 @@ if TYPE_CHECKING:
 
 
 def grader_name(settings: Settings) -> str:
-    """The full name of the grader that `[judge] grader` means. Raises `UsageError` where none is fitted yet."""
-    wanted = settings.judge.grader
-    if wanted == "llm":
-        from l2a.llm.versions import resolve_model_version
+    """The full name of the grader that `[judge] grader` means.
 
-        return f"llm:{settings.llm.model}@{resolve_model_version(settings.llm)}"
-    return embedded_name(settings, wanted, "grader")
+    Raises `UsageError` where none is fitted yet, and for an LLM's full name that the settings do not make.
+    """
+    wanted = settings.judge.grader
+    if not is_llm(wanted):
+        return embedded_name(settings, wanted, "grader")
+    from l2a.llm import prompts
+    from l2a.llm.versions import resolve_model_version
+
+    version = resolve_model_version(settings.llm)
+    made = prompts.grader_name(str(settings.llm.model), version, settings.judge.prompt_form)
+    check_llm_name(wanted, made, "grader")
+    return made
+
+
+def is_llm(wanted: str) -> bool:
+    """Whether a setting names an LLM as the judge: by `llm`, or by its full name."""
+    return wanted.partition(":")[0] == "llm"
+
+
+def check_llm_name(wanted: str, made: str, kind: str) -> None:
+    """Raises `UsageError` for a full name of an LLM judge that is not what the settings make."""
+    if wanted not in ("llm", made):
+        raise UsageError(f"--{kind} {wanted}: the model and the [judge] settings make {made}; give that, or `llm`")
 
 
 def embedded_name(settings: Settings, wanted: str, kind: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from l2a.judge.protocols import Judgement, Question
-from l2a.llm.prompts import VERSION, Form
+from l2a.llm.prompts import Form, grader_name
 from l2a.llm.prompts.grading import grading_request, read_judgement
 from l2a.llm.settings import LLMSettings
 from l2a.llm.sync import answer_batches
@@ -45,7 +45,7 @@ class HttpGrader:
     @property
     def name(self) -> str:
         """As in `grades.grader`."""
-        return f"llm:{self._model}@{self._version}:{self._form}-{VERSION}"
+        return grader_name(self._model, self._version, self._form)
 
     def grade(self, questions: Sequence[Question]) -> list[Judgement]:
         """One judgement per question, in the same order; equal questions are asked once."""

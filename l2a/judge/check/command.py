@@ -20,7 +20,7 @@ from l2a.errors import TooManyFailures
 from l2a.judge.check import extracting, grading
 from l2a.judge.check.figures import Finding
 from l2a.judge.check.source import Anchor, dialogues, is_there, questions, read_anchors
-from l2a.judge.open import embedded_name, open_embedded
+from l2a.judge.open import check_llm_name, embedded_name, is_llm, open_embedded
 from l2a.options import Command, common, llm_given, llm_options, settings_of
 from l2a.progress import say
 from l2a.settings import Settings
@@ -30,7 +30,7 @@ from l2a.sql import output
 @contextmanager
 def _graders(settings: Settings) -> Iterator[grading.Open]:
     """Opens the configured grader. An LLM's answers are kept for one asking only: each repeat is asked and paid."""
-    if settings.judge.grader != "llm":
+    if not is_llm(settings.judge.grader):
         name = embedded_name(settings, settings.judge.grader, "grader")
         embedded = open_embedded(settings, name).grader
         say(f"judge-check: grader {name}")
@@ -47,6 +47,7 @@ def _graders(settings: Settings) -> Iterator[grading.Open]:
                 opened[number] = HttpGrader(settings.llm, settings.judge.prompt_form, answers, sample=number)
             return opened[number]
 
+        check_llm_name(settings.judge.grader, open_one(0).name, "grader")
         say(f"judge-check: grader {open_one(0).name}")
         yield open_one
         say(f"judge-check: grader: {sum(one.paid for one in opened.values()):,} calls paid")
@@ -71,7 +72,7 @@ def _extractor(settings: Settings, most: int, repeats: int) -> tuple[list[Findin
     if not logged:
         say(f"judge-check: {settings.warehouse} has no usable turns: the extractor is not checked")
         return [], 0, 0
-    if settings.judge.extractor != "llm":
+    if not is_llm(settings.judge.extractor):
         name = embedded_name(settings, settings.judge.extractor, "extractor")
         say(f"judge-check: extractor {name}")
         return extracting.check_repeats(

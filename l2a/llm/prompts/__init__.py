@@ -19,6 +19,11 @@ Form = Literal["paper", "prefix"]
 VERSION = "v1"
 
 
+def grader_name(model: str, model_version: str, form: Form) -> str:
+    """An LLM grader's name, as in `grades.grader`: all that its answers depend on."""
+    return f"llm:{model}@{model_version}:{form}-{VERSION}"
+
+
 @cache
 def instructions(name: str, version: str = VERSION) -> str:
     """The text of a prompt file, such as `extract`."""
