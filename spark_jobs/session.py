@@ -2,23 +2,27 @@
 
 - A session exists already (a notebook, another program): a new session beside it with our SQL settings; its own
   settings and the shared context stay as they are.
-- Under spark-submit: the submitted configuration wins; only what Delta needs is added.
+- Under spark-submit: the submitted configuration wins, also over how we would tune; what Delta needs is added to it.
+  Only what tables and answers depend on (`RULES`) is as it must be.
 - Otherwise: a local session with settings for a small machine. Delta's jars come from Maven in the versions that match
-  the installed packages, or from a folder (setting `spark.jars`). Spark's own log goes to a file, not to the terminal.
+  the installed packages, or from a folder (setting `spark.jars`). Spark's own log goes to a file, not to the terminal;
+  one in the temporary folder is removed at the end of a process in which nothing failed.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from py4j.protocol import Py4JNetworkError
+from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
@@ -27,17 +31,20 @@ from l2a.settings import SparkSettings
 from l2a.tables import jars
 
 DELTA_EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
+EXTENSIONS = "spark.sql.extensions"
 DELTA = {
-    "spark.sql.extensions": DELTA_EXTENSION,
+    EXTENSIONS: DELTA_EXTENSION,
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
-SQL = {
+RULES = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
-    "spark.sql.parquet.compression.codec": "zstd",
     # Deep or repeated JSON must be a rejected line, never a crash, whatever the cluster's defaults are.
     "spark.sql.variant.allowDuplicateKeys": "false",
     "spark.databricks.delta.schema.autoMerge.enabled": "false",
+}
+TUNING = {
+    "spark.sql.parquet.compression.codec": "zstd",
     # A night mostly corrects dialogues of the nights just before it: where a file holds few nights, few files are read.
     "spark.sql.files.maxRecordsPerFile": "100000",
     "spark.databricks.delta.optimize.minFileSize": str(16 * 2**20),
@@ -68,7 +75,8 @@ def get(settings: SparkSettings) -> SparkSession:
     if existing is not None:
         return _beside(existing)
     if "PYSPARK_GATEWAY_PORT" in os.environ:
-        return _beside(_submitted())
+        submitted = _submitted()
+        return _beside(submitted, keeps=dict(submitted.sparkContext.getConf().getAll()))
     return _local(settings)
 
 
@@ -106,23 +114,31 @@ def _instantiated() -> SparkSession | None:
     return session if session is not None and session.sparkContext._jsc is not None else None
 
 
-def _beside(existing: SparkSession) -> SparkSession:
-    """Our own session on an existing context: same executors and catalog, SQL settings of its own."""
-    if DELTA_EXTENSION not in existing.conf.get("spark.sql.extensions", ""):
+def _beside(existing: SparkSession, keeps: Collection[str] = ()) -> SparkSession:
+    """Our own session on an existing context: same executors and catalog, SQL settings of its own.
+
+    keeps: settings that are left as they are, unless they are among the rules.
+    """
+    if DELTA_EXTENSION not in existing.conf.get(EXTENSIONS, ""):
         raise EnvironmentProblem(
             "the Spark session that exists already knows no Delta tables. Start it with the package "
             f"{jars.coordinates()} and " + " ".join(f"--conf {key}={value}" for key, value in DELTA.items())
         )
     session = existing.newSession()
-    for key, value in SQL.items():
+    tuning = {key: value for key, value in TUNING.items() if key not in keeps}
+    for key, value in {**tuning, **RULES}.items():
         session.conf.set(key, value)
     return session
 
 
 def _submitted() -> SparkSession:
+    SparkContext._ensure_initialized()  # else the configuration that was submitted cannot be seen
+    theirs = SparkConf().get(EXTENSIONS, "") or ""
     builder = SparkSession.builder.appName("l2a")
     for key, value in DELTA.items():
         builder = builder.config(key, value)
+    if theirs:
+        builder = builder.config(EXTENSIONS, ",".join(dict.fromkeys([*theirs.split(","), DELTA_EXTENSION])))
     try:
         return builder.getOrCreate()
     except PySparkException as error:
@@ -142,7 +158,8 @@ def _local(settings: SparkSettings) -> SparkSession:
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "2000",
         **DELTA,
-        **SQL,
+        **TUNING,
+        **RULES,
         **jars.configuration(settings),
         **settings.conf,
     }
@@ -159,11 +176,14 @@ def _local(settings: SparkSettings) -> SparkSession:
     # Workers import l2a and spark_jobs from where this process does.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    since = log.stat().st_size if log.exists() else 0
     try:
         with _stderr_into(log):
             session = builder.getOrCreate()
     except Exception as error:
-        raise EnvironmentProblem(_why_not(log, error)) from error
+        raise EnvironmentProblem(_why_not(log, since, error)) from error
+    if not settings.log:
+        atexit.register(_remove, log, os.getpid())
     if not settings.jars:
         jars.remember(session.sparkContext.getConf().get("spark.jars", "") or "")
     return session
@@ -193,8 +213,17 @@ def _stderr_into(log: Path) -> Iterator[None]:
         os.close(file)
 
 
-def _why_not(log: Path, error: Exception) -> str:
-    said = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+def _remove(log: Path, process: int) -> None:
+    """Removes a log that nobody will be referred to: nothing ended in a traceback, and Spark's Java process lives."""
+    java = getattr(SparkContext._gateway, "proc", None)
+    failed = getattr(sys, "last_value", None) is not None or (java is not None and java.poll() is not None)
+    if os.getpid() == process and not failed:
+        log.unlink(missing_ok=True)
+
+
+def _why_not(log: Path, since: int, error: Exception) -> str:
+    """since: bytes that the log held before this start, of earlier ones."""
+    said = log.read_bytes()[since:].decode("utf-8", errors="replace") if log.exists() else ""
     if "JAVA_HOME is not set" in said or "java: command not found" in said or "java: not found" in said:
         return "Spark needs Java 17 or 21 and found none: install one, or set JAVA_HOME. `l2a doctor` checks it."
     if "UnsupportedClassVersionError" in said:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from small_spark import JVM
 
 from l2a.errors import EnvironmentProblem, UsageError
 from l2a.settings import SparkSettings
@@ -94,5 +98,38 @@ def test_a_start_that_failed_is_explained(log: str, tmp_path: Path) -> None:
     from spark_jobs.session import _why_not
 
     (tmp_path / "spark.log").write_text(f"some words before\n{log}\n")
-    said = _why_not(tmp_path / "spark.log", RuntimeError("Java gateway process exited\nmore"))
+    said = _why_not(tmp_path / "spark.log", 0, RuntimeError("Java gateway process exited\nmore"))
     assert re.search(STARTS[log], said)
+
+
+def start(folder: Path, *lines: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A process that starts Spark with its log in the temporary folder, which is `folder`."""
+    lines = ("from l2a.settings import SparkSettings", "from spark_jobs import session", *lines)
+    return subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)],
+        env={**os.environ, "TMPDIR": str(folder), **environment}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+START = f"spark = session.get(SparkSettings(master='local[1]', driver_memory='1g', conf={JVM!r}))"
+
+
+def test_a_log_stays_only_where_something_failed(tmp_path: Path) -> None:
+    done = start(tmp_path, START, "print(spark.range(3).count())")
+    assert (done.returncode, done.stdout) == (0, "3\n"), done.stderr
+    assert list(tmp_path.glob("l2a-spark-*")) == []
+    assert start(tmp_path, START, "raise ValueError('of a step')").returncode == 1
+    (log,) = tmp_path.glob("l2a-spark-*")
+    log.unlink()
+    done = start(tmp_path, START, JAVA_HOME=str(tmp_path))
+    (log,) = tmp_path.glob("l2a-spark-*")
+    assert f"Details: {log}" in done.stderr
+
+
+def test_a_start_that_failed_is_not_explained_by_what_an_earlier_one_said(tmp_path: Path) -> None:
+    log = tmp_path / "spark.log"
+    log.write_text("No space left on device\n")
+    settings = f"SparkSettings(master='local[1]', log={str(log)!r})"
+    done = start(tmp_path, f"session.get({settings})", JAVA_HOME=str(tmp_path))
+    assert "Spark could not start: " in done.stderr and "disk is full" not in done.stderr
+    assert log.read_text().startswith("No space left on device\n")
