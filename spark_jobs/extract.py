@@ -39,12 +39,14 @@ def extract(
     llm: LLMSettings | None = None,
     objectives: ObjectiveSettings | None = None,
     *,
+    null_outcome_is_success: bool = True,
     max_failed_share: float = 1.0,
     all_again: bool = False,
 ) -> Counts | None:
     """Reads the objectives of new turns; None: there were none. Fits the embedded judge first where none is fitted.
 
     llm: who is asked by the extractor `llm`. Rows of which the call failed are taken again by the next run.
+    null_outcome_is_success: whether the judge is fitted on dialogues without an outcome, too.
     objectives: what is left out as generic. A change of it takes everything again, without a new call.
     Raises JobStopped when the endpoints end the job; what they answered is kept.
     """
@@ -55,7 +57,7 @@ def extract(
     judge = wanted_llm_judge(settings, llm, "extractor")
     if settings.extractor == "embedded" and newest_judge(warehouse) is None:
         say("extract: no embedded judge is fitted yet, fitting one on the train split")
-        fit_judge(warehouse, settings)
+        fit_judge(warehouse, settings, null_outcome_is_success=null_outcome_is_success)
     extractor = judge.extractor if judge else resolve(warehouse, settings.extractor, "extractor")
     mine = f"extractor = {sql_text(extractor)}"
 
@@ -176,6 +178,7 @@ def command(
         settings.judge,
         settings.llm,
         settings.objectives,
+        null_outcome_is_success=settings.ingest.null_outcome_is_success,
         max_failed_share=settings.max_failed_share,
         all_again=all_again,
     )

@@ -64,8 +64,16 @@ def command(
         # What was good is kept, so it is worth going on with; the exit code tells.
         say(str(error))
         too_many = error
-    slice_dialogues(tables, null_outcome_is_success=settings.ingest.null_outcome_is_success)
-    extract(tables, settings.judge, settings.llm, settings.objectives, max_failed_share=allowed)
+    unknown = settings.ingest.null_outcome_is_success
+    slice_dialogues(tables, null_outcome_is_success=unknown)
+    extract(
+        tables,
+        settings.judge,
+        settings.llm,
+        settings.objectives,
+        null_outcome_is_success=unknown,
+        max_failed_share=allowed,
+    )
     for condition in BUILT_IN:
         rollout(tables, condition, settings.evaluate, max_failed_share=allowed)
     grade(tables, settings.judge, settings.llm, max_failed_share=allowed)

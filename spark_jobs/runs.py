@@ -22,6 +22,7 @@ from pyspark.sql import functions as F
 import l2a
 from l2a.errors import TooManyFailures
 from l2a.progress import say
+from l2a.sql.status import REPLACING
 from l2a.tables.contract import Contract
 from l2a.tables.contracts import RUNS
 from l2a.tables.warehouse import Warehouse
@@ -136,9 +137,7 @@ def _announce(warehouse: Warehouse, step: str, subject: str, versions: Mapping[s
 
     Should this run be killed halfway, the next one with the earlier settings must not find its own row to be the last.
     """
-    row = _row(
-        step, subject, dt.datetime.now(dt.UTC), 0.0, "started to replace what was made with other settings", versions
-    )
+    row = _row(step, subject, dt.datetime.now(dt.UTC), 0.0, REPLACING, versions)
     _leave(warehouse, uuid.uuid4().hex, row, Counts())
 
 
@@ -265,12 +264,11 @@ def _numbers(versions: Mapping[str, str]) -> dict[str, int]:
 
 
 def _ran(warehouse: Warehouse, step: str, subject: str) -> bool:
-    """Whether the last run of this step left anything: a first run replaces nothing."""
+    """Whether a run of this step ever ended well: a first run replaces nothing."""
     if not warehouse.exists(RUNS):
         return False
     same = (F.col("step") == step) & F.col("subject").eqNullSafe(subject or None)
-    row = warehouse.read(RUNS).where(same).orderBy(F.col("started_at").desc()).select("status").first()
-    return row is not None and row["status"] == "ok"
+    return not warehouse.read(RUNS).where(same & (F.col("status") == "ok")).isEmpty()
 
 
 __all__ = ["Counts", "Since", "digest", "recorded", "run_step"]

@@ -20,11 +20,16 @@ def test_a_step_that_replaces_goes_on_after_its_own_broken_run_and_starts_over_a
 
     taken: list[str] = []
 
-    def run(settings: str, breaks: bool = False, again: bool = False) -> bool:
+    class Killed(BaseException):
+        """Leaves no row, as a kill."""
+
+    def run(settings: str, breaks: bool = False, again: bool = False, killed: bool = False) -> bool:
         def work(since: Since) -> Counts:
             taken.append(settings)
             if breaks:
                 raise RuntimeError("the endpoints are gone")
+            if killed:
+                raise Killed
             return Counts()
 
         return run_step(warehouse, "step", (), work, settings=settings, replaces=True, all_again=again) is not None
@@ -39,9 +44,14 @@ def test_a_step_that_replaces_goes_on_after_its_own_broken_run_and_starts_over_a
     with pytest.raises(RuntimeError, match="gone"):
         run("b", breaks=True)
     assert run("a"), "a broken run of b may have replaced some of it"
-    assert taken == ["a", "a", "b", "a", "b", "a"]
+    with pytest.raises(RuntimeError, match="gone"):
+        run("a", breaks=True, again=True)
+    with pytest.raises(Killed):
+        run("b", killed=True)
+    assert run("a"), "a killed run of b may have replaced some of it"
+    assert taken == ["a", "a", "b", "a", "b", "a", "a", "b", "a"]
     marks = [row["status"] for row in warehouse.read(RUNS).collect() if row["error"] == REPLACING]
-    assert marks == ["failed"] * 2, "runs that replace leave their mark, by the words that `l2a status` knows it by"
+    assert marks == ["failed"] * 6, "runs that replace leave their mark, by the words that `l2a status` knows it by"
 
 
 def test_of_two_runs_beside_each_other_the_one_that_had_read_less_counts(warehouse: Warehouse) -> None:
