@@ -39,8 +39,9 @@ def explained(uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError) as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-        raise EnvironmentProblem(f"MLflow at {redacted(uri)} does not answer as it should: {redacted(said)}") from None
+        # Passwords first: a cut in the middle of an address would leave a part of one.
+        said = redacted((str(error).strip() or type(error).__name__).splitlines()[0])[:300]
+        raise EnvironmentProblem(f"MLflow at {redacted(uri)} does not answer as it should: {said}") from None
 
 
 def redacted(text: str) -> str:

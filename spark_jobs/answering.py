@@ -17,7 +17,7 @@ from l2a.llm.settings import LLMSettings
 from l2a.progress import say
 from l2a.registry import Registry, Version
 from l2a.serving.folder import WEIGHTS, deciding_files
-from l2a.settings import EvaluateSettings
+from l2a.settings import EvaluateSettings, Settings
 from l2a.tables.warehouse import Warehouse
 from spark_jobs.calls import Paid
 from spark_jobs.llm_policy import LLMPolicy, Reads, llm_policy, spoken
@@ -35,6 +35,16 @@ def asked_of(condition: str, llm: LLMSettings, given: Mapping[str, Any]) -> LLMS
     there = llm.endpoints if any(named.values()) else llm.policy_endpoints
     model, version = named["model"] or condition, named["model_version"]
     return llm.model_copy(update={"endpoints": there, "model": model, "model_version": version})
+
+
+def registry_of(settings: Settings, *, served: bool) -> Registry | None:
+    """Where trained models are registered; None: nowhere, and endpoints answer for whatever they serve."""
+    try:
+        return Registry.open(settings)
+    except UsageError:
+        if not served:
+            raise
+        return None
 
 
 def answerer(

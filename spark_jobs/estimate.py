@@ -25,12 +25,11 @@ from l2a.llm.prompts.grading import LONGEST_ANSWER
 from l2a.llm.request import ChatRequest
 from l2a.llm.settings import LLMSettings
 from l2a.options import Command, common
-from l2a.registry import Registry
 from l2a.settings import Settings
 from l2a.tables.contract import Contract
 from l2a.tables.contracts import DIALOGUES, GRADES, LLM_CALLS, OBJECTIVES, ROLLOUTS, TURNS
 from l2a.tables.warehouse import Warehouse
-from spark_jobs.answering import answerer, asked_of
+from spark_jobs.answering import answerer, asked_of, registry_of
 from spark_jobs.calls import distinct, drain, unanswered
 from spark_jobs.command import llm_given, llm_options, start
 from spark_jobs.grade import questions
@@ -185,7 +184,7 @@ def _rollout(
     if condition is None:
         raise UsageError("estimate rollout: give --condition NAME, the policy that would be asked")
     llm = asked_of(condition, settings.llm, given)
-    registry = None if condition in BUILT_IN else _registry(settings, llm)
+    registry = None if condition in BUILT_IN else registry_of(settings, served=bool(llm.endpoints))
     model = answerer(condition, settings.evaluate, llm, registry, greedy=greedy)
     if not isinstance(model, LLMPolicy):
         return None
@@ -193,16 +192,6 @@ def _rollout(
     done = _results(warehouse, ROLLOUTS, condition=name, model_version=model.model_version)
     rows = _marked(policy_rows(model, usable(warehouse).where(F.col("split") == split)), done, KEY)
     return Need(rows, lambda row: rollout_of(model, row), model.llm, ROLLOUTS, settings.evaluate.rollout_max_tokens)
-
-
-def _registry(settings: Settings, llm: LLMSettings) -> Registry | None:
-    """As the step opens it: a policy behind endpoints needs none."""
-    try:
-        return Registry.open(settings)
-    except UsageError:
-        if not llm.endpoints:
-            raise
-        return None
 
 
 _NEEDS: dict[str, Callable[..., Need | None]] = {"extract": _extract, "grade": _grade, "rollout": _rollout}

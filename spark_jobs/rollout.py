@@ -22,10 +22,10 @@ from l2a.llm.settings import LLMSettings
 from l2a.options import Command, common
 from l2a.progress import say
 from l2a.registry import Registry
-from l2a.settings import EvaluateSettings, Settings
+from l2a.settings import EvaluateSettings
 from l2a.tables.contracts import DIALOGUES, ROLLOUTS, TURNS
 from l2a.tables.warehouse import Warehouse, sql_text
-from spark_jobs.answering import answerer, answers_of, asked_of
+from spark_jobs.answering import answerer, answers_of, asked_of, registry_of
 from spark_jobs.calls import retryable
 from spark_jobs.command import all_again as all_again_option
 from spark_jobs.command import llm_given, llm_options, start
@@ -129,16 +129,6 @@ def usable(warehouse: Warehouse) -> DataFrame:
     return warehouse.read(TURNS).where("dropped_reason IS NULL").join(dialogues, ["session_id", "dialogue_version"])
 
 
-def _registry(settings: Settings, *, served: bool) -> Registry | None:
-    """Where trained models are registered; None: nowhere, and endpoints answer for whatever they serve."""
-    try:
-        return Registry.open(settings)
-    except UsageError:
-        if not served:
-            raise
-        return None
-
-
 @click.command(cls=Command)
 @click.option(
     "--condition",
@@ -178,7 +168,7 @@ def command(
             f"--model and --model-version name one policy, which cannot be {' and '.join(modelled)}: give one "
             "condition, or leave both out where each is served under its own name"
         )
-    registry = _registry(settings, served=any(llm.endpoints for llm in asked.values())) if modelled else None
+    registry = registry_of(settings, served=any(llm.endpoints for llm in asked.values())) if modelled else None
     too_many: TooManyFailures | None = None
     for condition in dict.fromkeys(conditions):
         try:
