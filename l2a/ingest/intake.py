@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from l2a.ingest import classify, diagnose, events, files, nanoseconds, parse, waiting
+from l2a.ingest.reading import check_sessions
 from l2a.ingest.sessions import NOTHING_LOST, Sessions
 from l2a.ingest.split import split
 from l2a.ingest.staging import Staging
@@ -71,6 +72,8 @@ class Intake:
         with files.naming_damaged_files(), nanoseconds.readable(self.warehouse.spark):
             lines = self.staging.once("lines", lambda: self._parsed(paths))
         good, rejected = lines.where(_GOOD), lines.where(_REJECTED)
+        if self.given_split is not None:
+            check_sessions(self.warehouse, good, self.given_split)
         blocks = files.blocks(lines, _REJECTED, _GOOD)
         quarantined = sum(block.rejected for block in blocks)
         if self.mapping.kind == "event":

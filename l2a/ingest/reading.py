@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from l2a.errors import UsageError
@@ -74,15 +75,27 @@ def check_split(warehouse: Warehouse, before: Mapping[str, Collection[str | None
                 )
         return
     others = sorted(path for path, splits in before.items() if given not in splits)
-    if not others:
-        return
-    paths = warehouse.spark.createDataFrame([(path,) for path in others], "source string")
+    if others:
+        paths = warehouse.spark.createDataFrame([(path,) for path in others], "source string")
+        _refuse_elsewhere(warehouse, paths, given)
+
+
+def check_sessions(warehouse: Warehouse, sessions: DataFrame, given: str) -> None:
+    """Raises `UsageError` where dialogues with these session ids came from other files into another split than `given`.
+
+    They would stay there: test data that was read with the rest stays test data in name only.
+    """
+    _refuse_elsewhere(warehouse, sessions.select("session_id").distinct(), given)
+
+
+def _refuse_elsewhere(warehouse: Warehouse, these: DataFrame, given: str) -> None:
+    """these: one column of `dialogues`, by which the dialogues are meant."""
     elsewhere = F.col("split") != "eval" if given == "eval" else F.col("split") == "eval"
-    lying = warehouse.read_or_empty(DIALOGUES).where(elsewhere).join(F.broadcast(paths), "source", "left_semi")
+    lying = warehouse.read_or_empty(DIALOGUES).where(elsewhere).join(these, these.columns, "left_semi")
     row = lying.groupBy("source", "split").count().orderBy("source", F.desc("count"), "split").first()
     if row is not None:
         raise UsageError(
-            f"--split {given}: {row['source']} was read before, {row['count']:,} of its dialogues lie in "
-            f"{row['split']} and a dialogue keeps its split: read all files into a new --warehouse, this one with its "
+            f"--split {given}: {row['count']:,} of these dialogues came before, from {row['source']}, into "
+            f"{row['split']}, and a dialogue keeps its split: read all files into a new --warehouse, each with its "
             "--split from the first time on"
         )

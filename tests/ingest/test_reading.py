@@ -24,18 +24,28 @@ def test_test_data_that_was_read_without_its_split_is_refused_and_never_left_in_
     take(path)
     before = splits(warehouse)
     assert set(before.values()) == {"train", "dev", "eval"}
-    with pytest.raises(
-        UsageError, match=r"--split eval: file:.*test\.jsonl was read before, \d+ of its dialogues lie in \w+ and .*new"
-    ):
+    told = r"--split eval: \d+ of these dialogues came before, from file:.*test\.jsonl, into \w+, and .*new"
+    with pytest.raises(UsageError, match=told):
         take(path, given_split="eval")
-    with pytest.raises(UsageError, match=r"--split train: .*lie in eval"):
+    with pytest.raises(UsageError, match=r"--split train: .*into eval"):
         take(path, given_split="train")
-    with pytest.raises(UsageError, match="lie in train"):
+    with pytest.raises(UsageError, match="into train"):
         take(path, given_split="eval", mapping="openai")
     write_lines("test.jsonl", [*MANY, dialogue("one more")])
-    with pytest.raises(UsageError, match="lie in train"):
+    with pytest.raises(UsageError, match="into train"):
         take(path, given_split="eval")
     assert splits(warehouse) == before
+
+
+def test_test_data_that_came_with_the_rest_is_refused_as_a_file_of_its_own(take, write_lines, warehouse) -> None:
+    take(write_lines("all.jsonl", MANY))
+    before = splits(warehouse)
+    test = write_lines("test.jsonl", [*MANY[:20], dialogue("one more")])
+    with pytest.raises(UsageError, match=r"\d+ of .*from file:.*all\.jsonl, into"):
+        take(test, given_split="eval")
+    assert splits(warehouse) == before
+    apart = write_lines("apart.jsonl", [dialogue("another")])
+    assert take(apart, given_split="eval").rows_new == 1
 
 
 def test_a_split_that_was_given_holds_for_the_file_from_then_on(take, write_lines, warehouse) -> None:
@@ -43,7 +53,7 @@ def test_a_split_that_was_given_holds_for_the_file_from_then_on(take, write_line
     take(path, given_split="eval")
     assert take(path, given_split="eval") is None
     assert take(path) is None, "nothing is asked of it"
-    with pytest.raises(UsageError, match="lie in eval"):
+    with pytest.raises(UsageError, match="into eval"):
         take(path, given_split="train")
     write_lines("test.jsonl", [*MANY, dialogue("one more")])
     with pytest.raises(
