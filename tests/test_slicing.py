@@ -54,7 +54,7 @@ def test_every_short_dialogue_is_sliced_as_the_rule_says(sliced) -> None:
     assert sliced(sequences) == [slicer(roles) for roles in sequences]
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.lists(st.sampled_from(ROLES), max_size=60).map(tuple), min_size=100, max_size=300))
 def test_long_dialogues_are_sliced_as_the_rule_says(sliced, sequences) -> None:
     found = sliced(sequences)

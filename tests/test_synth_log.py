@@ -125,7 +125,7 @@ def test_event_rows_of_a_session_are_complete_once_ordered_by_seq_or_by_ts() -> 
 
 
 @given(st.lists(st.lists(st.integers(), min_size=1, max_size=8), max_size=120))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_mixing_sessions_loses_and_doubles_nothing(sessions: list[list[int]]) -> None:
     named: Sequence[list[tuple[int, int, int]]] = [
         [(session, place, item) for place, item in enumerate(items)] for session, items in enumerate(sessions)

@@ -99,7 +99,7 @@ def test_the_second_grader_goes_by_words() -> None:
     assert grade(STOP_MARK) == 0.0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 40), st.integers(1, 20), st.integers(2, 12), st.integers(1, 30), st.floats(0.1, 0.9))
 def test_every_batch_has_its_share_of_stops(asks: int, stops: int, batch: int, steps: int, share: float) -> None:
     assume(0 < round(batch * share) < batch)
