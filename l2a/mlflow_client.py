@@ -32,13 +32,14 @@ def quoted(name: str) -> str:
 
 @contextlib.contextmanager
 def explained(uri: str) -> Iterator[None]:
-    """MLflow's errors as ours: a server that is down, a database of another version, or a damaged one."""
+    """MLflow's errors as ours: a server that is down or refuses a file, a database of another version or damaged."""
     from mlflow.exceptions import MlflowException
+    from requests import RequestException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (MlflowException, SQLAlchemyError) as error:
+    except (MlflowException, RequestException, SQLAlchemyError) as error:
         # Passwords first: a cut in the middle of an address would leave a part of one.
         said = redacted((str(error).strip() or type(error).__name__).splitlines()[0])[:300]
         raise EnvironmentProblem(f"MLflow at {redacted(uri)} does not answer as it should: {said}") from None

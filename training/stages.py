@@ -153,13 +153,20 @@ def _callback(shown: Any, log: Callable[[dict[str, float], int], None]) -> Any:
     return Follow()
 
 
+_DISK_FULL = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "PytorchStreamWriter failed",
+    "database or disk is full",  # SQLite
+)
+
+
 def disk_full(error: BaseException | None) -> bool:
     """Whether an error came of a disk without space, in the words of all that write here."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
-        text = str(error)
-        if "No space left on device" in text or "PytorchStreamWriter failed" in text or "Disk quota exceeded" in text:
+        if any(words in str(error) for words in _DISK_FULL):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -33,17 +33,12 @@ T = TypeVar("T")
 @contextlib.contextmanager
 def _speaking(uri: str) -> Iterator[None]:
     """MLflow's errors as ours. A full disk goes on as one: the training knows what is kept and where it goes on."""
-    from mlflow.exceptions import MlflowException
-    from requests import RequestException
-
     with explained(uri):
         try:
             yield
         except Exception as error:
-            if disk_full(error) or "database or disk is full" in str(error):
+            if disk_full(error):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
-            if isinstance(error, RequestException):  # what a server says to an artifact, its own address in it
-                raise MlflowException(str(error)) from error
             raise
 
 
