@@ -112,16 +112,17 @@ def _unread(
     asked = warehouse.spark.createDataFrame([(file.path,) for file in found], "path string")
     rows = warehouse.read(SOURCES).join(F.broadcast(asked), "path", "left_semi").collect()
     finished = _finished_of(warehouse, {row["run_id"] for row in rows})
+    readings = [(row, Reading.of(row["mapping"])) for row in rows]
     known = {
         LogFile(row["path"], row["size_bytes"], row["modified_at"])
-        for row in rows
-        if row["run_id"] in finished and Reading.of(row["mapping"]).covers(reading)
+        for row, earlier in readings
+        if row["run_id"] in finished and earlier.covers(reading)
     }
     fresh = [file for file in found if file not in known]
     paths, before = {file.path for file in fresh}, dict[str, set[str | None]]()
-    for row in rows:
+    for row, earlier in readings:
         if row["path"] in paths:
-            before.setdefault(row["path"], set()).add(Reading.of(row["mapping"]).split)
+            before.setdefault(row["path"], set()).add(earlier.split)
     return fresh, before
 
 
