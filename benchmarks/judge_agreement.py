@@ -103,7 +103,7 @@ def grader_rows(name: str, judge: EmbeddedJudge, made: Sequence[Pair]) -> list[R
     if not made:
         return [(f"grader, {name}", "no pairs", "-")]
     asked = [pair.question for pair in made]
-    scores = judge.grader.probabilities(asked)
+    scores = judge.grader.scores(asked)
     grades = [judgement.r_a or 0.0 for judgement in judge.grader.grade(asked)]
     plain = _cosines(made)
     truth = np.array([pair.asks for pair in made], dtype=float)

@@ -23,6 +23,8 @@ class Labelled:
     dialogue: FitDialogue
     gold: dict[int, list[str]]
     service: str
+    unplaced: tuple[str, ...] = ()
+    """Facts that the dialogue supplies, but of which the labels do not say where: no question for one is a negative."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,9 @@ def read(path: Path) -> list[Labelled]:
         for fact in row["gold"]:
             gold.setdefault(fact["message_index"], []).append(fact["fact"])
         dialogue = FitDialogue(messages, row["domain"], row["goal"], row["session_id"])
-        found.append(Labelled(dialogue, gold, row["meta"].get("service", row["domain"])))
+        meta = row["meta"]
+        unplaced = tuple(meta.get("unaligned_facts", ()))
+        found.append(Labelled(dialogue, gold, meta.get("service", row["domain"]), unplaced))
     return sorted(found, key=lambda one: one.dialogue.session_id)
 
 
@@ -78,19 +82,19 @@ def elicited(one: Labelled) -> list[tuple[tuple[str, str], str]]:
 
 def pool_of(test: Sequence[Labelled]) -> dict[tuple[str, str], list[tuple[int, str]]]:
     """(service, attribute) -> (dialogue, question). A wording counts for an attribute only if at least half of the
-    times that it was asked alone it got that attribute and nothing else: users also answer past the question, and a
-    greeting gets anything."""
+    times that it was asked alone, in whatever service, it got that attribute and nothing else: users also answer past
+    the question, and "how can I help?" gets in each service what users of it mostly open with."""
     times = Counter(
-        (one.service, asked[0].lower())
+        asked[0].lower()
         for one in test
         for m in one.dialogue.messages
         if m.role == "assistant" and len(asked := questions(m.content)) == 1
     )
-    got = Counter((attribute, question.lower()) for one in test for attribute, question in elicited(one))
+    got = Counter((attribute[1], question.lower()) for one in test for attribute, question in elicited(one))
     pool: dict[tuple[str, str], list[tuple[int, str]]] = {}
     for i, one in enumerate(test):
         for attribute, question in elicited(one):
-            if 2 * got[attribute, question.lower()] >= times[one.service, question.lower()]:
+            if 2 * got[attribute[1], question.lower()] >= times[question.lower()]:
                 pool.setdefault(attribute, []).append((i, question))
     return pool
 
@@ -112,7 +116,8 @@ def pairs(test: Sequence[Labelled], information: Sequence[dict[int, list[str]]])
             items = information[i].get(end) or []
             future = {_attribute(one, f) for at, facts in one.gold.items() if at >= end for f in facts}
             past = {_attribute(one, f) for at, facts in one.gold.items() if at < end for f in facts} - future
-            absent = {a for a in pool if a[0] == one.service} - future - past
+            somewhere = {_attribute(one, fact) for fact in one.unplaced}
+            absent = {a for a in pool if a[0] == one.service} - future - past - somewhere
             wanted = {word for _, name in future for word in name.split()}
             far = {a for a in pool if domains[a[0]] != one.dialogue.domain and not wanted & set(a[1].split())}
             kinds = [("already supplied", past), ("another attribute", absent), ("another domain", far)]
@@ -122,15 +127,21 @@ def pairs(test: Sequence[Labelled], information: Sequence[dict[int, list[str]]])
             for kind, attributes in drawn:
                 options = [q for a in sorted(attributes) for k, q in pool.get(a, []) if k != i and q.lower() not in own]
                 if options and items and len(made) < 2 and (kind == "asks" or made):
-                    question = Question(chance.choice(options), items, one.dialogue.messages[:end], one.dialogue.domain)
+                    question = Question(
+                        chance.choice(options),
+                        items,
+                        one.dialogue.messages[:end],
+                        one.dialogue.domain,
+                        future=one.dialogue.messages[end:],
+                    )
                     made.append(Pair(question, int(kind == "asks"), kind, i))
             found += made if len(made) == 2 else []
     return found
 
 
 def spoken_pairs(test: Sequence[Labelled], foreign: Sequence[Labelled]) -> list[Pair]:
-    """For logs without schema attributes: the expert's own question against gold facts only (no logged question is
-    shown to the grader), an earlier question of the dialogue whose reply is past, and a question of another domain."""
+    """For logs without schema attributes: the expert's own question, an earlier question of the dialogue whose reply is
+    past, and a question of another domain. The grader sees what follows the question, never the question itself."""
     chance = random.Random(0)
     far = [q for one in foreign for _, q in elicited(one)]
     found: list[Pair] = []
@@ -142,11 +153,11 @@ def spoken_pairs(test: Sequence[Labelled], foreign: Sequence[Labelled]) -> list[
             items = [f for at, facts in sorted(one.gold.items()) if at >= end for f in facts]
             reply = next((at for at in range(end, len(messages)) if messages[at].role == "user"), -1)
             if asked and reply in one.gold and items:
-                context = messages[:end]
-                found.append(Pair(Question(asked[-1], items, context, one.dialogue.domain), 1, "asks", i))
+                context, domain, future = messages[:end], one.dialogue.domain, messages[reply:]
+                found.append(Pair(Question(asked[-1], items, context, domain, future=future), 1, "asks", i))
                 old = earlier and chance.random() < 0.5
                 text = chance.choice(earlier if old else far)
                 kind = "already supplied" if old else "another domain"
-                found.append(Pair(Question(text, items, context, one.dialogue.domain), 0, kind, i))
+                found.append(Pair(Question(text, items, context, domain, future=future), 0, kind, i))
                 earlier.append(asked[-1])
     return found

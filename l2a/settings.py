@@ -98,7 +98,9 @@ class JudgeSettings(Section):
     extractor: str = Field(default="embedded", description="`embedded`, `llm`, or the full name of a fitted version.")
     grader: str = Field(default="embedded", description="`embedded`, `llm`, or the full name of a fitted version.")
     size: str = Field(
-        default="small", pattern="^(small|full)$", description="The embedded judge: small (a minute) or full."
+        default="full",
+        pattern="^(small|full)$",
+        description="The embedded judge: full learns for minutes, small within one, and grades worse.",
     )
     max_fit_dialogues: int = Field(default=2000, ge=1, description="The judge is fitted on at most so many dialogues.")
     seed: int = Field(default=0, description="Seed of everything random in fitting.")

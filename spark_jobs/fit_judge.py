@@ -69,7 +69,7 @@ def fit_judge(warehouse: Warehouse, settings: JudgeSettings, *, null_outcome_is_
 
 
 @click.command(cls=Command)
-@click.option("--size", type=click.Choice(["small", "full"]), help="Size of the judge [default: small].")
+@click.option("--size", type=click.Choice(["small", "full"]), help="Size of the judge [default: full].")
 @common
 def command(size: str | None, config: str | None, warehouse: str | None) -> None:
     """Learn the embedded judge from the train split."""

@@ -157,10 +157,11 @@ def _with_context(warehouse: Warehouse, asked: DataFrame) -> DataFrame:
     places = warehouse.read(TURNS).select("session_id", "turn", "dialogue_version", "context_end")
     dialogues = warehouse.read(DIALOGUES).select("session_id", "dialogue_version", "domain", "goal", "messages")
     context = F.slice("messages", F.lit(1), F.col("context_end"))
+    future = F.slice("messages", F.col("context_end") + 1, F.size("messages"))
     return (
         asked.join(places, ["session_id", "turn", "dialogue_version"])
         .join(dialogues, ["session_id", "dialogue_version"])
-        .withColumn("context", context)
+        .withColumns({"context": context, "future": future})
         .drop("messages", "context_end")
     )
 

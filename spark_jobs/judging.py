@@ -110,7 +110,7 @@ def extract_facts(warehouse: Warehouse, name: str, dialogues: DataFrame) -> Data
 
 
 def judge_questions(warehouse: Warehouse, name: str, asked: DataFrame, key: list[str]) -> DataFrame:
-    """Judges rows with key, text, information, context, domain, goal: key and the columns of JUDGED."""
+    """Judges rows with key, text, information, context, domain, goal, future: key and the columns of JUDGED."""
     judge = _worker(warehouse, name)
 
     def run(batches: Batches) -> Batches:
@@ -118,7 +118,14 @@ def judge_questions(warehouse: Warehouse, name: str, asked: DataFrame, key: list
         for batch in batches:
             rows = batch.to_pylist()
             given = [
-                Question(row["text"], row["information"], messages_of(row["context"]), row["domain"], row["goal"])
+                Question(
+                    row["text"],
+                    row["information"],
+                    messages_of(row["context"]),
+                    row["domain"],
+                    row["goal"],
+                    messages_of(row["future"]),
+                )
                 for row in rows
             ]
             found = [
@@ -140,7 +147,7 @@ def judge_questions(warehouse: Warehouse, name: str, asked: DataFrame, key: list
 
     types = ", ".join(f"`{name}` {asked.schema[name].dataType.simpleString()}" for name in key)
     schema = f"{types}, {JUDGED}"
-    columns = ("text", "information", "context", "domain", "goal")
+    columns = ("text", "information", "context", "domain", "goal", "future")
     return _spread(warehouse, asked.select(*key, *columns)).mapInArrow(run, schema)
 
 

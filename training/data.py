@@ -62,6 +62,11 @@ class Turn:
         return self.dialogue.messages[: self.context_end]
 
     @property
+    def future(self) -> tuple[Message, ...]:
+        """What was said from this turn on, the expert's utterance first: for graders, never for a policy."""
+        return self.dialogue.messages[self.context_end :]
+
+    @property
     def expert(self) -> str:
         """What a policy is to say here by the expert's example: their utterance, or the mark where they stopped."""
         if self.is_final:

@@ -104,7 +104,9 @@ def rejected(turns: Sequence[Turn], grader: Grader, seed: int) -> list[tuple[Tur
                 continue
             _, other = _elsewhere(draw, pool, turn.dialogue.domain)
             information = supplied[turn.dialogue.session_id]
-            question = Question(other, information, (), turn.dialogue.domain, turn.dialogue.goal)
+            question = Question(
+                other, information, (), turn.dialogue.domain, turn.dialogue.goal, turn.dialogue.messages
+            )
             asked.append((place, other, question if information and not turn.is_final else None))
         judged = iter(grader.grade([question for _, _, question in asked if question is not None]))
         for place, other, question in asked:

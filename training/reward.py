@@ -34,6 +34,8 @@ def row(turn: Turn, chat: list[dict[str, str]]) -> dict[str, Any]:
         "goal": d.goal or "",
         "context_roles": [m.role for m in turn.context],
         "context_texts": [m.content for m in turn.context],
+        "future_roles": [m.role for m in turn.future],
+        "future_texts": [m.content for m in turn.future],
     }
 
 
@@ -112,18 +114,19 @@ def said(completion: Any) -> str:
 
 def questions_of(columns: Any, texts: Sequence[str]) -> list[Question]:
     """What the grader is told about each completion."""
-    rows = zip(
-        texts,
-        columns["information"],
-        columns["context_roles"],
-        columns["context_texts"],
-        columns["domain"],
-        columns["goal"],
-        strict=True,
-    )
+    contexts = zip(columns["context_roles"], columns["context_texts"], strict=True)
+    futures = zip(columns["future_roles"], columns["future_texts"], strict=True)
+    rows = zip(texts, columns["information"], contexts, columns["domain"], columns["goal"], futures, strict=True)
     return [
-        Question(text, tuple(items), tuple(map(Message, roles, contents)), domain or None, goal or None)
-        for text, items, roles, contents, domain, goal in rows
+        Question(
+            text,
+            tuple(items),
+            tuple(map(Message, *context)),
+            domain or None,
+            goal or None,
+            tuple(map(Message, *future)),
+        )
+        for text, items, context, domain, goal, future in rows
     ]
 
 

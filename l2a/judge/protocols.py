@@ -33,6 +33,9 @@ class Question:
     context: Sequence[Message] = ()
     domain: str | None = None
     goal: str | None = None
+    future: Sequence[Message] = ()
+    """What was said from here on in the logged dialogue, where it is known: where the items come from. A grader may
+    read in it how an item was asked for and answered; it does without where it is empty."""
 
 
 @dataclass(frozen=True, slots=True)

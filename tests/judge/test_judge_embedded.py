@@ -138,3 +138,16 @@ def test_a_batch_is_graded_as_its_parts(judge: EmbeddedJudge) -> None:
     assert judge.grader.grade(asked) == [judge.grader.grade([one])[0] for one in asked]
     assert judge.grader.grade([]) == []
     assert judge.extractor.extract([]) == []
+
+
+def test_what_was_said_later_tells_what_an_item_was_asked_by(judge: EmbeddedJudge) -> None:
+    later = [
+        Message("assistant", "On which day do you arrive?"),
+        Message("user", "May 17"),
+        Message("assistant", "Could I have your full name?"),
+        Message("user", "My name is Rosa Blum."),
+    ]
+    items = ["detail: May 17", "detail: Rosa Blum"]
+    texts = ("When will you arrive?", "What is your name, please?", "Do you like jazz?")
+    told = judge.grader.grade([Question(text, items, future=later) for text in texts])
+    assert [judgement.r_a for judgement in told] == [1.0, 1.0, 0.0]

@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 from command_line import contents, digests, l2a, versions
 
+from l2a.judge.open import open_embedded
+from l2a.settings import Settings
 from l2a.sql.engine import connect, query
 from l2a.synth import LogSpec, write_log
+from training.data import newest_versions, read, resolve_extractor
+from training.reward import questions_of, row
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -43,6 +47,23 @@ def test_every_line_is_in_one_count_and_every_step_ran_once(warehouse: Path) -> 
     assert all(difference in (0, None) for _, difference in answer)
     steps = sorted(row[0] for row in query(connect(str(warehouse)), "SELECT step FROM runs").rows)
     assert steps == sorted(["ingest", "slice", "fit-judge", "extract", "rollout", "rollout", "grade", "evaluate"])
+
+
+def test_a_training_would_be_paid_what_the_jobs_grade(warehouse: Path) -> None:
+    where, settings = str(warehouse), Settings(warehouse=str(warehouse))
+    versions_now = newest_versions(where)
+    name = resolve_extractor(where, "embedded", versions_now)
+    turns = {(one.dialogue.session_id, one.turn): one for one in read(where, versions_now, name, "eval")}
+    graded = query(
+        connect(where),
+        "SELECT session_id, turn, text, r_a FROM rollouts JOIN grades USING (condition, session_id, turn, sample) "
+        "WHERE r_a IS NOT NULL",
+    ).rows
+    rows = [row(turns[session, turn], []) for session, turn, _, _ in graded]
+    columns = {key: [one[key] for one in rows] for key in rows[0]}
+    told = open_embedded(settings, name).grader.grade(questions_of(columns, [text for _, _, text, _ in graded]))
+    assert len(graded) > 100
+    assert [judgement.r_a for judgement in told] == [r_a for *_, r_a in graded]
 
 
 def test_a_second_run_changes_no_table_and_says_so(log: Path, warehouse: Path) -> None:

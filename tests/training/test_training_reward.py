@@ -17,7 +17,7 @@ from l2a.judge.protocols import Judgement, Question
 from training.data import Logged, Turn
 from training.dpo import rejected
 from training.recipes import Rl
-from training.reward import Reward, row
+from training.reward import Reward, questions_of, row
 from training.rl import hacking, schedule
 
 
@@ -70,6 +70,13 @@ def test_each_form_pays_right_answers_and_leaves_failed_grades_out(form: Any, ex
     assert paid == expected
     assert logged["failed_share"] == pytest.approx(0.2)
     assert logged["ws"] == 0.5 and logged["wc"] == pytest.approx(2 / 3)
+
+
+def test_the_grader_is_told_what_was_said_before_and_after_the_turn() -> None:
+    here = turn()
+    asked = questions_of(columns([here]), ["Which day?"])[0]
+    assert tuple(asked.context) + tuple(asked.future) == tuple(here.dialogue.messages)
+    assert asked.future[0].content == here.expert
 
 
 def test_signs_of_hacking_are_curves() -> None:

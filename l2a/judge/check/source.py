@@ -90,6 +90,7 @@ class _Line(BaseModel):
     session_id: str | None = None
     domain: str | None = None
     goal: str | None = None
+    future: list[_Message] = []
 
     @field_validator("grade")
     @classmethod
@@ -118,7 +119,8 @@ def read_anchors(path: str) -> list[Anchor]:
         except ValueError as error:
             raise UsageError(f"--anchors {path}, line {number}: not JSON: {error}") from None
         context = tuple(Message(m.role, m.content) for m in told.context)
-        question = Question(told.text, tuple(told.information), context, told.domain, told.goal)
+        future = tuple(Message(m.role, m.content) for m in told.future)
+        question = Question(told.text, tuple(told.information), context, told.domain, told.goal, future)
         found.append(Anchor(told.session_id or f"line {number}", question, told.grade))
     if not found:
         raise UsageError(f"--anchors {path}: no anchor in it")
@@ -141,9 +143,9 @@ def questions(warehouse: str, most: int) -> list[Asked]:
     said = [" ".join(row[4][i] for i in range(row[5], row[6]) if row[3][i] == "assistant") for row in rows]
     found = []
     for i, (session, domain, goal, roles, contents, end, _, information) in enumerate(rows):
-        context = _messages(roles[:end], contents[:end])
+        context, future = _messages(roles[:end], contents[:end]), _messages(roles[end:], contents[end:])
         for text in (said[i], said[(i + 1) % len(said)]):
-            found.append(Asked(session, Question(text, tuple(information), context, domain, goal)))
+            found.append(Asked(session, Question(text, tuple(information), context, domain, goal, future)))
     return found[:most]
 
 

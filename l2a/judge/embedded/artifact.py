@@ -16,14 +16,14 @@ from l2a.judge.embedded.extractor import EmbeddedExtractor
 from l2a.judge.embedded.finetune import Weights, with_weights
 from l2a.judge.embedded.grader import EmbeddedGrader, Thresholds
 from l2a.judge.embedded.values import Values
-from l2a.judge.encoder import Encoder, Vectors
+from l2a.judge.encoder import Encoder
 
 Size = Literal["small", "full"]
 
-JUDGE_VERSION = 10
+JUDGE_VERSION = 11
 """Raised whenever the code would learn something else from the same logs, or answer differently from what it learnt."""
 
-_FORMAT = 2
+_FORMAT = 3
 _WEIGHT = "encoder:"
 """Prefix of the changed encoder weights in judge.npz."""
 
@@ -41,8 +41,6 @@ class EmbeddedJudge:
     values: Values
     weights: Weights
     """Changed layers of the grader's encoder; none in a small judge."""
-    centres: Vectors
-    """The attributes in the grader's space."""
     encoder: Encoder
     """The extractor's encoder: its `coverage` counts what the model does not read."""
 
@@ -59,7 +57,6 @@ class EmbeddedJudge:
             "centres": self.attributes.centres,
             "states": self.values.states,
             "lexical": self.values.lexical,
-            "tuned_centres": self.centres,
             **{_WEIGHT + name: value for name, value in self.weights.items()},
         }
         np.savez(target / "judge.npz", **arrays)
@@ -82,14 +79,13 @@ def assemble(
     attributes: Attributes,
     values: Values,
     weights: Weights,
-    centres: Vectors,
     thresholds: Thresholds,
     key: str,
     size: Size,
 ) -> EmbeddedJudge:
     """The two judges over what was learnt, named by a hash of it."""
     digest = hashlib.sha256(f"{JUDGE_VERSION} {size}".encode())
-    for array in (attributes.centres, values.states, values.lexical, centres, *(weights[k] for k in sorted(weights))):
+    for array in (attributes.centres, values.states, values.lexical, *(weights[k] for k in sorted(weights))):
         digest.update(np.ascontiguousarray(array).tobytes())
     learnt = [attributes.names, asdict(thresholds), values.bias, {w: list(n) for w, n in values.counts.items()}]
     digest.update(json.dumps(learnt, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass"))
@@ -98,13 +94,12 @@ def assemble(
     tuned = Encoder(with_weights(weights)) if weights else encoder
     return EmbeddedJudge(
         EmbeddedExtractor(name, encoder, attributes, values),
-        EmbeddedGrader(name, tuned, centres, thresholds),
+        EmbeddedGrader(name, tuned, thresholds),
         key,
         size,
         attributes,
         values,
         weights,
-        centres,
         encoder,
     )
 
@@ -120,14 +115,11 @@ def load(folder: str | Path) -> EmbeddedJudge:
         raise UsageError(f"no embedded judge in {source}: {problem}; fit one with `l2a fit-judge`") from problem
     if described.get("format") != _FORMAT or described.get("judge_version") != JUDGE_VERSION:
         raise UsageError(f"the embedded judge in {source} was fitted by another l2a; fit it again with `l2a fit-judge`")
-    thresholds = dict(described["thresholds"])
-    thresholds["item"], thresholds["turn"] = tuple(thresholds["item"]), tuple(thresholds["turn"])
     judge = assemble(
         Attributes(tuple(described["attributes"]), learnt["centres"], tuple(described["asked"])),
         Values(learnt["states"], learnt["lexical"], described["bias"], described["words"]),
         {key.removeprefix(_WEIGHT): value for key, value in learnt.items() if key.startswith(_WEIGHT)},
-        learnt["tuned_centres"],
-        Thresholds(**thresholds),
+        Thresholds(**described["thresholds"]),
         described["key"],
         described["size"],
     )

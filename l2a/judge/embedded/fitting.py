@@ -9,17 +9,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from l2a.errors import UsageError
 from l2a.judge.embedded.artifact import JUDGE_VERSION, EmbeddedJudge, Size, assemble
 from l2a.judge.embedded.attributes import Attributes, learn_attributes
 from l2a.judge.embedded.calibrate import Asked, Example, calibrate
 from l2a.judge.embedded.extractor import NEAR, EmbeddedExtractor, replies
-from l2a.judge.embedded.finetune import Exchange, Weights, finetune, with_weights
+from l2a.judge.embedded.finetune import DIALOGUES, Exchange, Weights, finetune, with_weights
 from l2a.judge.embedded.text import topical
 from l2a.judge.embedded.values import MAX_READ, learn_values
-from l2a.judge.encoder import Encoder, Vectors
+from l2a.judge.encoder import Encoder
 from l2a.judge.protocols import Dialogue
 
 Progress = Callable[[str, int, int], None]
@@ -29,7 +27,7 @@ Progress = Callable[[str, int, int], None]
 @dataclass(frozen=True)
 class Plan:
     """How much work a size of judge takes: dialogues for the value words, dialogues and turns to calibrate on, steps of
-    the encoder's fine-tuning."""
+    the encoder's fine-tuning, which reads each dialogue once at most."""
 
     values: int
     held: int
@@ -39,7 +37,7 @@ class Plan:
 
 FEW = 100
 """With fewer dialogues all of them calibrate the grader: there are none to keep apart."""
-PLANS: dict[str, Plan] = {"small": Plan(600, 150, 250, 0), "full": Plan(2000, 400, 1000, 240)}
+PLANS: dict[str, Plan] = {"small": Plan(600, 150, 500, 0), "full": Plan(2000, 300, 1000, 240)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +83,13 @@ def fit(
             e for e in _examples([d for d in found if id(d) not in apart], learner, attributes, encoder) if e.asked
         ]
         if taught:
-            weights = finetune([_exchanges(e) for e in taught], attributes.names, plan.steps, seed, progress)
+            steps = min(plan.steps, max(1, len(taught) // DIALOGUES))
+            weights = finetune([_exchanges(e) for e in taught], attributes.names, steps, seed, progress)
     say("grader", 3, 4)
     tuned = Encoder(with_weights(weights)) if weights else encoder
-    centres = _centres(attributes, counts, encoder, tuned) if weights else attributes.centres
-    thresholds = calibrate(_examples(held, learner, attributes, encoder), tuned, centres, plan.turns, seed)
+    thresholds = calibrate(_examples(held, learner, attributes, encoder), tuned, plan.turns, seed)
     say("done", 4, 4)
-    return assemble(attributes, values, weights, centres, thresholds, key, size)
+    return assemble(attributes, values, weights, thresholds, key, size)
 
 
 def _some(dialogues: Sequence[FitDialogue], many: int, chance: random.Random) -> list[FitDialogue]:
@@ -138,21 +136,6 @@ def _exchanges(example: Example) -> list[Exchange]:
         )
         for asked in example.asked
     ]
-
-
-def _centres(attributes: Attributes, counts: Counter[str], encoder: Encoder, tuned: Encoder) -> Vectors:
-    """The attributes' centres in the space of the tuned encoder, from the 500 questions that were asked most."""
-    often = sorted(counts, key=lambda q: (-counts[q], q))[:500]
-    index, score = attributes.nearest(encoder.vectors(often))
-    vectors = tuned.vectors(often)
-    centres = np.zeros_like(attributes.centres)
-    for question, k, s, vector in zip(often, index, score, vectors, strict=True):
-        if k >= 0 and s >= NEAR:
-            centres[k] += counts[question] ** 0.5 * vector
-    empty = np.linalg.norm(centres, axis=1) < 1e-9
-    if empty.any():
-        centres[empty] = tuned.vectors([name for name, e in zip(attributes.names, empty, strict=True) if e])
-    return np.asarray(centres / np.linalg.norm(centres, axis=1, keepdims=True), dtype=np.float32)
 
 
 def _hash_dialogue(dialogue: FitDialogue) -> bytes:

@@ -1,7 +1,8 @@
-"""The embedded grader: does an utterance ask for an item of I*_t? Read from the text of both alone.
+"""The embedded grader: does an utterance ask for an item of I*_t?
 
-An item is "attribute: value", from whichever extractor or person. A question scores against an item by how near it is
-to the item and to its attribute; against what was asked and answered before, by how near it is to those questions.
+An item is "attribute: value", from whichever extractor or person. A question scores for an item by how near it is to
+the item, to what the user said when it was supplied and to the question that got it, where these are known; against
+what was asked and answered before, by how near it is to those questions.
 """
 
 from __future__ import annotations
@@ -10,15 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from l2a.dialogue.types import STOP_MARK, Message
 from l2a.judge.embedded.guard import readable
 from l2a.judge.embedded.listing import lists_topics
-from l2a.judge.embedded.matching import FIGURES, Item, figures, repetition
+from l2a.judge.embedded.matching import Item, likeness, repetition
 from l2a.judge.embedded.replies import refuses
 from l2a.judge.embedded.text import questions, topical
-from l2a.judge.encoder import Encoded, Encoder, Vectors
+from l2a.judge.encoder import Encoded, Encoder
 from l2a.judge.protocols import Judgement, Question
 
 MAX_ITEMS = 64
@@ -31,23 +31,21 @@ ONE_TOPIC = 0.55
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Learnt on held-out train dialogues. `item`: a weight per figure of `matching`, and a bias; `turn`: weights of the
-    best item's score and of `repetition`, and a bias. A probability from `direct` on gives 1.0, from `close` on 0.5."""
+    """The likeness from which a question is paid: for an item whose source is known, and for one by its words alone.
 
-    item: tuple[float, ...] = (2.0, 3.0, 0.0, 0.0, 1.5, 3.0, -3.0)
-    turn: tuple[float, ...] = (1.0, -1.0, 0.0)
-    direct: float = 0.5
-    close: float = 0.3
+    The defaults are for logs that are too few to set them.
+    """
+
+    sourced: float = 1.0
+    plain: float = 1.0
 
 
 class EmbeddedGrader:
     """Implements `l2a.judge.protocols.Grader` with what `fit` learnt. Deterministic."""
 
-    def __init__(self, name: str, encoder: Encoder, centres: Vectors, thresholds: Thresholds) -> None:
-        """`centres`: the attributes' questions in the space of `encoder`, shape (K, size)."""
+    def __init__(self, name: str, encoder: Encoder, thresholds: Thresholds) -> None:
         self._name = name
         self._encoder = encoder
-        self._centres = centres
         self.thresholds = thresholds
 
     @property
@@ -57,28 +55,22 @@ class EmbeddedGrader:
 
     def grade(self, questions: Sequence[Question]) -> list[Judgement]:
         """One judgement per question; each text of the batch is encoded once. A failure is one with an error."""
-        prepared = [read_question(question) for question in questions]
-        found = self._encoder.encode([t for p in prepared if isinstance(p, Reading) for t in p.texts()])
+        prepared, found = self._read(questions)
         return [p if isinstance(p, Judgement) else self._judge(p, found) for p in prepared]
 
-    def probabilities(self, questions: Sequence[Question]) -> list[float]:
-        """The probability behind each grade: that the question asks for an item. 0 where it asks for nothing."""
-        prepared = [read_question(question) for question in questions]
-        found = self._encoder.encode([t for p in prepared if isinstance(p, Reading) for t in p.texts()])
-        return [float(self._score(p, found).max()) if isinstance(p, Reading) and p.parts else 0.0 for p in prepared]
+    def scores(self, questions: Sequence[Question]) -> list[float]:
+        """The score behind each grade. NOTHING where nothing is asked for, or nothing could be judged."""
+        prepared, found = self._read(questions)
+        return [score(p, found, self.thresholds) if isinstance(p, Reading) else NOTHING for p in prepared]
 
-    def _score(self, p: Reading, found: Mapping[str, Encoded]) -> NDArray[np.float64]:
-        """Probability of each single question of the utterance that it asks for an item."""
-        weight, turn = self.thresholds.item, self.thresholds.turn
-        item = figures(p.parts, p.items, found, self._centres) @ np.array(weight[:FIGURES]) + weight[FIGURES]
-        z = turn[0] * item.max(axis=1) + turn[1] * repetition(p.parts, p.answered, found) + turn[2]
-        return np.asarray(np.round(1.0 / (1.0 + np.exp(-z)), 4))
+    def _read(self, questions: Sequence[Question]) -> tuple[list[Reading | Judgement], Mapping[str, Encoded]]:
+        prepared = [read_question(question) for question in questions]
+        return prepared, self._encoder.encode([t for p in prepared if isinstance(p, Reading) for t in p.texts()])
 
     def _judge(self, p: Reading, found: Mapping[str, Encoded]) -> Judgement:
         if not p.parts:
             return Judgement(r_a=0.0, asks=p.asks)
-        best = float(self._score(p, found).max())
-        grade = 1.0 if best >= self.thresholds.direct else 0.5 if best >= self.thresholds.close else 0.0
+        grade = 1.0 if score(p, found, self.thresholds) >= 0.0 else 0.0
         if any(map(lists_topics, p.parts)):
             grade = min(grade, 0.5)
         if len(p.parts) > 1:
@@ -103,7 +95,22 @@ class Reading:
         """Every text that a judgement needs an embedding of."""
         if not self.parts:
             return []
-        return [*self.parts, *self.answered, *(t for i in self.items for t in (i.whole, i.attribute, i.value))]
+        return [*self.parts, *self.answered, *(text for item in self.items for text in item.texts())]
+
+
+NOTHING = -9.0
+"""The score of an utterance that asks for nothing nameable: below all others."""
+
+
+def score(reading: Reading, found: Mapping[str, Encoded], thresholds: Thresholds) -> float:
+    """How far above its threshold the best single question of an utterance comes to the best item; `found` holds every
+    text."""
+    if not reading.parts:
+        return NOTHING
+    needed = [thresholds.sourced if item.source.text else thresholds.plain for item in reading.items]
+    best = (likeness(reading.parts, reading.items, found) - np.array(needed)).max(axis=1)
+    # Rounded, so that the last bits of a batch's arithmetic decide no grade.
+    return round(float((best - repetition(reading.parts, reading.answered, found)).max()), 4)
 
 
 def read_question(question: Question) -> Reading | Judgement:
@@ -118,7 +125,7 @@ def read_question(question: Question) -> Reading | Judgement:
     return Reading(
         bool(questions(text)),
         parts,
-        tuple(Item.read(item) for item in items),
+        tuple(Item.read(item, question.future) for item in items),
         tuple(answered_questions(question.context)),
     )
 

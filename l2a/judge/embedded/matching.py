@@ -1,9 +1,10 @@
-"""How well a single question matches an item of an information set: six figures that a grade is made of.
+"""How well a single question matches an item of an information set.
 
-An item is "attribute: value", from whichever extractor or person. The figures are cosines of the question with the
-item, its attribute and its value; the same above what the item has in common with questions at large (items of a
-foreign domain are further from everything); by way of the learnt attributes (item to attribute to question, which joins
-a fact to other wordings of the question that once got it); and the words that question and attribute share.
+An item is "attribute: value", from whichever extractor or person. A question is compared with its words, with the value
+alone, with what the user said when it was supplied, and with the question that got it there: four cosines in one fixed
+sum, and a little for words that it shares with the attribute's name. Weights that are learnt from the logs themselves
+were tried and are worse on services never seen: the only labels are the judge's own attributes, so what learns from
+them finds in the names of items what it put there.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from l2a.dialogue.types import Message
+from l2a.judge.embedded.sources import UNKNOWN, Source, source_of
 from l2a.judge.embedded.text import content_words, stem
-from l2a.judge.encoder import Encoded, Vectors
+from l2a.judge.encoder import Encoded
 
-FIGURES = 6
-UNKNOWN = 0.5
-"""An item whose cosine with every attribute stays below is of none of them: it is compared directly."""
-_SHARPNESS = 20.0
-"""How much the attribute nearest to an item outweighs the others."""
+WHOLE, VALUE, SOURCE, ASKED = 0.5, 0.5, 1.0, 0.5
+"""Weights of the four cosines."""
+SHARED = 0.2
+"""Weight of the share of the attribute's words that the question has."""
+REPEATED, NEAR = 0.6, 0.5
+"""What a question loses for each unit of cosine above NEAR with one that was asked and answered before."""
 
 
 @dataclass(frozen=True)
@@ -31,45 +35,46 @@ class Item:
     whole: str
     attribute: str
     value: str
+    source: Source = UNKNOWN
 
     @classmethod
-    def read(cls, text: str) -> Item:
+    def read(cls, text: str, future: Sequence[Message] = ()) -> Item:
         """Splits at the first colon; an item without one is both attribute and value."""
         attribute, _, value = text.partition(":")
         whole = text.strip()
-        return cls(whole, attribute.strip() or whole, value.strip() or whole)
+        value = value.strip() or whole
+        return cls(whole, attribute.strip() or whole, value, source_of(value, future))
+
+    def texts(self) -> tuple[str, ...]:
+        """All that is compared with a question by meaning."""
+        said = (self.source.text,) if self.source.text else ()
+        return (self.whole, self.value, *said, *self.source.asked)
 
 
-def figures(
-    questions: Sequence[str], items: Sequence[Item], found: Mapping[str, Encoded], centres: Vectors
-) -> NDArray[np.float64]:
-    """Shape (questions, items, FIGURES). `found` holds every text; `centres`: the attributes, shape (K, size)."""
-    asked = np.stack([found[q].vector for q in questions])
-    whole, attribute, value = (
-        np.stack([found[getattr(item, part)].vector for item in items]) for part in ("whole", "attribute", "value")
-    )
-    result = np.zeros((len(questions), len(items), FIGURES))
-    for k, vectors in enumerate((whole, attribute, value)):
-        result[:, :, k] = asked @ vectors.T
-    if len(centres):
-        near = np.full((len(items), len(centres) + 1), _SHARPNESS * UNKNOWN)
-        near[:, 1:] = _SHARPNESS * (whole + attribute) @ centres.T / 2
-        weight = np.exp(near - near.max(axis=1, keepdims=True))
-        weight /= weight.sum(axis=1, keepdims=True)
-        result[:, :, 3] = result[:, :, 0] * weight[:, 0] + (asked @ centres.T) @ weight[:, 1:].T
-    else:
-        result[:, :, 3] = result[:, :, 0]
-    result[:, :, 5] = result[:, :, 0] - (whole @ centres.T).mean(axis=1) if len(centres) else result[:, :, 0]
-    names = [{stem(w) for w in content_words(item.attribute)} for item in items]
-    for i, question in enumerate(questions):
-        said = {stem(w) for w in content_words(question)}
-        result[i, :, 4] = [len(said & name) / max(len(name), 1) for name in names]
+def likeness(questions: Sequence[str], items: Sequence[Item], found: Mapping[str, Encoded]) -> NDArray[np.float64]:
+    """How near each question is to each item, shape (questions, items). `found` holds every text.
+
+    An item of which the source is not known is as near as it is by its own words.
+    """
+    asked = np.stack([found[question].vector for question in questions]).astype(np.float64)
+    words = [{stem(word) for word in content_words(question)} for question in questions]
+    result = np.zeros((len(questions), len(items)))
+    for k, item in enumerate(items):
+        whole = asked @ found[item.whole].vector
+        supplied = asked @ found[item.source.text].vector if item.source.text else whole
+        before = [asked @ found[question].vector for question in item.source.asked]
+        value = asked @ found[item.value].vector
+        name = {stem(word) for word in content_words(item.attribute)}
+        shared = np.array([len(said & name) / max(len(name), 1) for said in words])
+        result[:, k] = WHOLE * whole + VALUE * value + SOURCE * supplied + ASKED * np.max(before or [whole], axis=0)
+        result[:, k] += SHARED * shared
     return result
 
 
 def repetition(questions: Sequence[str], answered: Sequence[str], found: Mapping[str, Encoded]) -> NDArray[np.float64]:
-    """How near each question is to one that was asked and answered before, shape (questions,); 0 without any."""
+    """What each question loses for being asked and answered before, shape (questions,)."""
     if not answered:
         return np.zeros(len(questions))
     asked = np.stack([found[q].vector for q in questions])
-    return np.asarray((asked @ np.stack([found[q].vector for q in answered]).T).max(axis=1), dtype=np.float64)
+    nearest = (asked @ np.stack([found[q].vector for q in answered]).T).max(axis=1)
+    return np.asarray(REPEATED * np.maximum(nearest - NEAR, 0.0), dtype=np.float64)
