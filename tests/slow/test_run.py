@@ -59,6 +59,7 @@ def test_a_training_would_be_paid_what_the_jobs_grade(warehouse: Path) -> None:
         "SELECT session_id, turn, text, r_a FROM rollouts JOIN grades USING (condition, session_id, turn, sample) "
         "WHERE r_a IS NOT NULL",
     ).rows
+    graded = [one for one in graded if turns[one[0], one[1]].information]
     rows = [row(turns[session, turn], []) for session, turn, _, _ in graded]
     columns = {key: [one[key] for one in rows] for key in rows[0]}
     told = open_embedded(settings, name).grader.grade(questions_of(columns, [text for _, _, text, _ in graded]))
