@@ -103,6 +103,12 @@ def test_what_the_context_already_holds_gets_nothing(judge: EmbeddedJudge) -> No
     assert judgement.r_a == 0.0
 
 
+def test_a_word_about_grades_that_an_item_holds_is_asked_for_like_any_other(judge: EmbeddedJudge) -> None:
+    text = "What is your credit score?"
+    asked = [Question(text, ["credit score: 700"]), Question(text, ITEMS)]
+    assert [judgement.r_a for judgement in judge.grader.grade(asked)] == [1.0, 0.0]
+
+
 @pytest.mark.parametrize("information", [[], ["", "  "]])
 def test_a_failure_is_an_error_and_never_a_zero(judge: EmbeddedJudge, information: list[str]) -> None:
     judgement = judge.grader.grade([Question("What is your name?", information)])[0]

@@ -47,16 +47,16 @@ class Example:
 def calibrate(examples: Sequence[Example], encoder: Encoder, turns: int, seed: int) -> Thresholds:
     """The grader's thresholds; the defaults where there are too few questions to tell."""
     questions = _drawn(examples, turns, random.Random(seed))
-    if len(questions) < MIN_QUESTIONS:
-        return Thresholds()
 
-    def reached(asked: Sequence[Question]) -> float:
+    def scores(asked: Sequence[Question]) -> list[float]:
         readings = [one for one in map(read_question, asked) if isinstance(one, Reading) and one.parts]
         found = encoder.encode([text for reading in readings for text in reading.texts()])
-        scores = [score(reading, found, Thresholds(0.0, 0.0)) for reading in readings]
-        return round(float(np.quantile(scores, 1 - PASS)), 4)
+        return [score(reading, found, Thresholds(0.0, 0.0)) for reading in readings]
 
-    return Thresholds(reached(questions), reached([dataclasses.replace(one, future=()) for one in questions]))
+    sourced, plain = scores(questions), scores([dataclasses.replace(one, future=()) for one in questions])
+    if min(len(sourced), len(plain)) < MIN_QUESTIONS:
+        return Thresholds()
+    return Thresholds(*(round(float(np.quantile(reached, 1 - PASS)), 4) for reached in (sourced, plain)))
 
 
 def _drawn(examples: Sequence[Example], turns: int, chance: random.Random) -> list[Question]:

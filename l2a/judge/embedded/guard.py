@@ -23,6 +23,11 @@ _ABOUT_GRADES = re.compile(
 )
 
 
+def _about_grades(sentence: str) -> list[str]:
+    """The words of a sentence that speak of grades or graders."""
+    return [match.group().lower() for match in _ABOUT_GRADES.finditer(sentence)]
+
+
 def visible(text: str) -> str:
     """The text in Unicode's compatible form, without control, format and unassigned characters."""
     folded = unicodedata.normalize("NFKC", text)
@@ -33,7 +38,8 @@ def readable(text: str, items: Sequence[str]) -> str:
     """What a grader may read of `text`; empty where nothing of it is a question of the policy's own.
 
     Everything from the first fake turn on, markup, sentences about grades, and every word-for-word copy of an item of
-    the reference are taken out: a policy cannot know the reference, so a copy asks for nothing.
+    the reference are taken out: a policy cannot know the reference, so a copy asks for nothing. A word that an item
+    itself holds is not about grades: a bank asks for credit scores.
     """
     from l2a.judge.embedded.text import sentences
 
@@ -47,5 +53,6 @@ def readable(text: str, items: Sequence[str]) -> str:
     for item in sorted(items, key=len, reverse=True):
         if ":" in item and len(item) > 3:
             seen = re.sub(re.escape(visible(item)), " ", seen, flags=re.IGNORECASE)
-    kept = [s for s in sentences(seen[:MAX_CHARS]) if not _ABOUT_GRADES.search(s)]
+    known = " ".join(items).lower()
+    kept = [s for s in sentences(seen[:MAX_CHARS]) if all(m in known for m in _about_grades(s))]
     return "\n".join(kept).strip()
