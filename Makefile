@@ -26,7 +26,7 @@ demo: export L2A_SPARK__CONF := {"spark.sql.codegen.wholeStage": "false", "spark
 demo: export L2A_JUDGE__SIZE := small
 demo: env
 	@mkdir -p demo
-	@test -f demo/logs.jsonl || $(BIN)/l2a synth --dialogues 450 --seed 7 --bad-share 0.01 \
+	@test -f demo/logs.jsonl || $(BIN)/l2a synth --dialogues 400 --seed 7 --bad-share 0.01 \
 	  --domain bank/card_loss --domain hotel/booking --output demo/logs.jsonl --truth demo/truth.jsonl
 	$(BIN)/l2a run demo/logs.jsonl --warehouse demo/warehouse
 	@echo "Now the policies: a tiny base model, SFT and GRPO (recipe demo, about four minutes)"

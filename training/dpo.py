@@ -66,6 +66,7 @@ def _train(job: Job, start: Stage, grader: str, checkpoints: Path, target: Path)
             gradient_accumulation_steps=part.accumulation,
             max_length=job.recipe.model.max_length,
             beta=part.beta,
+            **({"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, part.sft_weight]} if part.sft_weight else {}),
         ),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
