@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from tenacity import retry, retry_if_exception, stop_after_attempt, wait_fixed
+from tenacity import retry, retry_if_exception, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from l2a.errors import EnvironmentProblem
 from l2a.launch import launcher
@@ -37,6 +37,8 @@ from l2a.settings import load
 USER = "admin"
 START_SECONDS = 600.0
 BUSY_SECONDS = 60
+ANSWER_SECONDS = 3 * BUSY_SECONDS
+"""Longer than Airflow itself waits for its database, so that what we hear is its answer."""
 NIGHTS = 5
 DAGS = Path(__file__).parents[1]
 SMALL_SPARK = {
@@ -52,7 +54,10 @@ _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def _database_was_busy(error: BaseException) -> bool:
-    """SQLite takes one writer at a time, and Airflow answers 500 where another one held it too long."""
+    """SQLite takes one writer at a time, and Airflow answers 500 where another one held it too long.
+
+    No answer at all is not asked for again here: what was asked may have been done.
+    """
     return isinstance(error, urllib.error.HTTPError) and error.code >= 500
 
 
@@ -167,13 +172,17 @@ def _wait_until_it_answers(running: Airflow) -> None:
         time.sleep(1)
 
 
+@retry(retry=retry_if_exception_type(TimeoutError), stop=stop_after_attempt(3), reraise=True)
 def _make_pool(running: Airflow) -> None:
-    """One slot: one step asks LLMs at a time, with as many calls in flight as `[llm] max_in_flight` says."""
+    """One slot: one step asks LLMs at a time, with as many calls in flight as `[llm] max_in_flight` says.
+
+    Making it twice is making it once, so silence (a machine that is busy with a first start) is no reason to give up.
+    """
     pool = {"name": "llm_endpoints", "slots": 1, "description": "steps that may ask an LLM", "include_deferred": False}
     try:
         running.ask("POST", "/api/v2/pools", pool)
     except urllib.error.HTTPError as error:
-        if error.code != 409:  # there from the last start
+        if error.code != 409:  # there already
             raise
 
 
@@ -181,7 +190,7 @@ def _ask(url: str, method: str, path: str, body: Any, token: str) -> Any:
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
     content = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{url}{path}", content, headers, method=method)
-    with _NO_PROXY.open(request, timeout=60) as response:
+    with _NO_PROXY.open(request, timeout=ANSWER_SECONDS) as response:
         said = response.read()
     return json.loads(said) if said else None
 

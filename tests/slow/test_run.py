@@ -8,7 +8,7 @@ import pytest
 from command_line import contents, digests, l2a, versions
 
 from l2a.judge.open import open_embedded
-from l2a.settings import Settings
+from l2a.settings import load
 from l2a.sql.engine import connect, query
 from l2a.synth import LogSpec, write_log
 from training.data import newest_versions, read, resolve_extractor
@@ -50,7 +50,7 @@ def test_every_line_is_in_one_count_and_every_step_ran_once(warehouse: Path) -> 
 
 
 def test_a_training_would_be_paid_what_the_jobs_grade(warehouse: Path) -> None:
-    where, settings = str(warehouse), Settings(warehouse=str(warehouse))
+    where, settings = str(warehouse), load(options={"warehouse": str(warehouse)})
     versions_now = newest_versions(where)
     name = resolve_extractor(where, "embedded", versions_now)
     turns = {(one.dialogue.session_id, one.turn): one for one in read(where, versions_now, name, "eval")}
