@@ -11,7 +11,8 @@ from l2a.errors import UsageError
 from l2a.launch import jobs_folder
 from l2a.options import settings_of
 from l2a.registry import tracking_uri
-from l2a.settings import example, load
+from l2a.settings import Settings, load
+from l2a.settings.example import example
 from l2a.sql import storage
 
 EXAMPLE = Path(__file__).parents[1] / "l2a.toml.example"
@@ -46,6 +47,11 @@ def test_an_option_wins_over_the_environment_over_the_file_over_the_default(
     assert settings_of(None, "option").warehouse == "option"
     assert settings_of(None, None, ingest={"max_message_bytes": None}).ingest.max_message_bytes == 8
     assert settings_of(None, None, ingest={"max_message_bytes": 5}).ingest.max_message_bytes == 5
+
+
+def test_a_setting_handed_over_as_a_keyword_is_refused_not_ignored() -> None:
+    with pytest.raises(TypeError, match="warehouse"):
+        Settings(warehouse="x")  # type: ignore[call-arg]
 
 
 WRONG = {

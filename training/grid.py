@@ -113,7 +113,7 @@ def command(
 
     RECIPE is the name of one that ships, or a file.
     """
-    from training import results
+    from training import results, results_page
 
     # Workers ask tokenizers beside each other.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -132,5 +132,5 @@ def command(
     if output is not None:
         only = [word for name in conditions for word in ("--condition", name)]
         typed = " ".join(["l2a grid", recipe, *only, *(("--seeds", str(seeds)) if seeds else ())])
-        output.write_text(results.page(found, chosen, typed, taken), encoding="utf-8")
+        output.write_text(results_page.page(found, chosen, typed, taken), encoding="utf-8")
         say(f"grid: {output} holds tables, differences and answers side by side")

@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 
 from l2a.llm.answer import AnswerRow
 from l2a.llm.progress import Progress
+from l2a.places import folder_or_url
 
 FOLDER = "_spool/llm_calls"
 _STOPPED = "stopped.json"
@@ -146,11 +147,8 @@ def _folder(run: str, task: int) -> str:
 
 def open_files(warehouse: str) -> Files:
     """The spool's folder of a warehouse: a local path, or any URL that delta-rs has an object store for."""
-    if "://" not in warehouse:
-        return _Local(Path(warehouse) / FOLDER)
-    if warehouse.startswith("file://"):
-        return _Local(Path(warehouse.removeprefix("file://")) / FOLDER)
-    return _Remote(f"{warehouse}/{FOLDER}")
+    place = folder_or_url(warehouse)
+    return _Remote(f"{place}/{FOLDER}") if "://" in place else _Local(Path(place) / FOLDER)
 
 
 class _Local:

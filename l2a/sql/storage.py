@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from deltalake import DeltaTable
 
 from l2a.errors import EnvironmentProblem, TableError, UsageError
-from l2a.settings import folder_or_url
+from l2a.places import folder_or_url
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

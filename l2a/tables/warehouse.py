@@ -29,7 +29,7 @@ from tenacity import (
 )
 
 from l2a.errors import ContractBroken, TableIncompatible, TableMissing, UsageError
-from l2a.settings import folder_or_url
+from l2a.places import folder_or_url
 from l2a.tables.conflicts import CONFLICTS
 from l2a.tables.contract import Contract
 

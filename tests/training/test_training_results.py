@@ -10,7 +10,7 @@ from delta_rows import write
 from graded import AT, JUDGE, logs, rollouts
 
 from l2a.metrics.definitions import METRICS
-from training import results
+from training import results, results_page
 from training.recipes import load
 
 CONDITIONS = ("random", "sft", "grpo")
@@ -42,7 +42,7 @@ def compared(warehouse: Path, baseline: str, difference: float) -> None:
 
 
 def page(warehouse: Path) -> str:
-    return results.page(results.read(str(warehouse), 20), load("ci"), "l2a grid ci", {"grade": 60.0})
+    return results_page.page(results.read(str(warehouse), 20), load("ci"), "l2a grid ci", {"grade": 60.0})
 
 
 def test_differences_are_to_the_grids_baseline_whatever_else_was_compared(
@@ -76,4 +76,4 @@ def test_the_printed_tables_need_no_answer(warehouse: Path, capsys: pytest.Captu
     results.show(found)
     assert "minus sft" in capsys.readouterr().out
     with pytest.raises(Exception, match="parquet"):
-        results.page(found, load("ci"), "l2a grid ci", {})
+        results_page.page(found, load("ci"), "l2a grid ci", {})

@@ -1,0 +1,3 @@
+from l2a.settings.example import example
+
+print(example(), end="")
