@@ -35,13 +35,13 @@ from dags.common.steps import step
 SETTINGS = settings().nightly
 NIGHT = "{{ params.date or ((data_interval_start or dag_run.run_after - macros.timedelta(days=1)) | ds) }}"
 # Of two runs of one step beside each other, the one that had read less may write last; only the next run mends it.
-ONE_AT_A_TIME = {"max_active_tis_per_dag": 1}
+ONE_AT_A_TIME: dict[str, Any] = {"max_active_tis_per_dag": 1}
 
 with DAG(
     dag_id="nightly_logs",
     description="One night of logs into dialogues, turns and objectives, with its checks.",
     schedule=CronDataIntervalTimetable(SETTINGS.schedule, timezone="UTC"),
-    start_date=pendulum.parse(SETTINGS.first_night or "2026-01-01", tz="UTC"),
+    start_date=pendulum.from_format(SETTINGS.first_night or "2026-01-01", "YYYY-MM-DD", tz="UTC"),
     catchup=SETTINGS.first_night is not None,
     max_active_runs=4,
     params={"date": Param(None, type=["null", "string"], format="date", description="The night; empty: yesterday.")},

@@ -241,7 +241,7 @@ def _no_bar() -> None:
     """Loading takes a moment; a progress bar of every Spark worker would only garble a log."""
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> torch.Tensor:

@@ -85,7 +85,7 @@ def tell(warehouse: Warehouse, settings: Settings, rows: list[Row]) -> None:
 def comparisons(warehouse: Warehouse, judge: JudgeSettings, settings: EvaluateSettings) -> list[Row]:
     """The rows of `comparisons` with the settings' baseline, of the newest evaluation that has some."""
     which = evaluation(warehouse, judge, settings)
-    return _newest(warehouse, COMPARISONS, which, F.col("baseline") == settings.baseline)
+    return _newest(warehouse, COMPARISONS, which, F.col("baseline").eqNullSafe(F.lit(settings.baseline)))
 
 
 def _write(warehouse: Warehouse, which: Evaluation, parts: DataFrame) -> int:
@@ -159,7 +159,7 @@ class _Betas(click.ParamType):
         if isinstance(value, tuple):
             return value
         one = click.FloatRange(min=0)
-        found = tuple(float(one.convert(part.strip(), param, ctx)) for part in value.split(","))
+        found = tuple(float(one(part.strip(), param, ctx)) for part in value.split(","))
         if not all(map(math.isfinite, found)):
             self.fail(f"{value} is not finite", param, ctx)
         return found

@@ -45,8 +45,7 @@ def fit_judge(warehouse: Warehouse, settings: JudgeSettings, *, null_outcome_is_
     ]
     if not dialogues:
         raise UsageError("the embedded judge cannot be fitted: no successful dialogue is in the train split")
-    size = "full" if settings.size == "full" else "small"
-    key = fit_key(dialogues, size=size, seed=settings.seed)
+    key = fit_key(dialogues, size=settings.size, seed=settings.seed)
     newest = newest_judge(warehouse)
     if newest is not None and newest["fitted_on"] == key:
         say(f"fit-judge: {newest['name']} was fitted on these dialogues, nothing to do")
@@ -56,9 +55,11 @@ def fit_judge(warehouse: Warehouse, settings: JudgeSettings, *, null_outcome_is_
     def work() -> Counts:
         nonlocal name
         with bar("fit-judge") as line:
-            judge = fit(dialogues, size=size, seed=settings.seed, progress=lambda what, n, of: line.update(n, of, what))
+            judge = fit(
+                dialogues, size=settings.size, seed=settings.seed, progress=lambda what, n, of: line.update(n, of, what)
+            )
         store.write(warehouse.spark, warehouse.root, judge)
-        row = (judge.name, JUDGE_VERSION, size, len(dialogues), key, dt.datetime.now(dt.UTC))
+        row = (judge.name, JUDGE_VERSION, settings.size, len(dialogues), key, dt.datetime.now(dt.UTC))
         warehouse.upsert(JUDGES, warehouse.spark.createDataFrame([row], warehouse.read_or_empty(JUDGES).schema))
         name = judge.name
         return Counts(rows_in=len(dialogues), rows_out=1)

@@ -6,6 +6,7 @@ l2a maintain --only vacuum                     one part: optimize, vacuum, clean
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import click
@@ -135,7 +136,7 @@ def maintain(warehouse: Warehouse, settings: Settings, parts: tuple[str, ...] = 
     for name, part in PARTS.items():
         if name in parts:
             try:
-                recorded(warehouse, "maintain", name, {}, lambda part=part: part(warehouse, settings))
+                recorded(warehouse, "maintain", name, {}, functools.partial(part, warehouse, settings))
             except ChecksFailed as error:
                 failed.append(f"{name}: {error}")
     if failed:

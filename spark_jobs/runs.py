@@ -244,7 +244,7 @@ def _last(warehouse: Warehouse, step: str, subject: str, settings: str, replaces
     ended = (started + F.col("seconds") * 1_000_000).cast("long").alias("ended")
     runs = (
         warehouse.read(RUNS)
-        .where((F.col("step") == step) & F.col("subject").eqNullSafe(subject or None))
+        .where((F.col("step") == step) & F.col("subject").eqNullSafe(F.lit(subject or None)))
         .where(well | ~same if replaces else well)
         .select("versions", "rows_in", "rows_failed", well.alias("well"), started, ended)
     )
@@ -267,7 +267,7 @@ def _ran(warehouse: Warehouse, step: str, subject: str) -> bool:
     """Whether a run of this step ever ended well: a first run replaces nothing."""
     if not warehouse.exists(RUNS):
         return False
-    same = (F.col("step") == step) & F.col("subject").eqNullSafe(subject or None)
+    same = (F.col("step") == step) & F.col("subject").eqNullSafe(F.lit(subject or None))
     return not warehouse.read(RUNS).where(same & (F.col("status") == "ok")).isEmpty()
 
 

@@ -119,7 +119,7 @@ def _beside(existing: SparkSession, keeps: Collection[str] = ()) -> SparkSession
 
     keeps: settings that are left as they are, unless they are among the rules.
     """
-    if DELTA_EXTENSION not in existing.conf.get(EXTENSIONS, ""):
+    if DELTA_EXTENSION not in (existing.conf.get(EXTENSIONS, "") or ""):
         raise EnvironmentProblem(
             "the Spark session that exists already knows no Delta tables. Start it with the package "
             f"{jars.coordinates()} and " + " ".join(f"--conf {key}={value}" for key, value in DELTA.items())

@@ -57,6 +57,9 @@ def _train(job: Job, start: Stage, grader: str, checkpoints: Path, target: Path)
         }
         for turn, other in pairs
     ]
+    losses: dict[str, Any] = {}
+    if part.sft_weight:
+        losses = {"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, part.sft_weight]}
     trainer = DPOTrainer(
         model=models.load_for_training(start.model, job.recipe.model),
         args=DPOConfig(
@@ -66,7 +69,7 @@ def _train(job: Job, start: Stage, grader: str, checkpoints: Path, target: Path)
             gradient_accumulation_steps=part.accumulation,
             max_length=job.recipe.model.max_length,
             beta=part.beta,
-            **({"loss_type": ["sigmoid", "sft"], "loss_weights": [1.0, part.sft_weight]} if part.sft_weight else {}),
+            **losses,
         ),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
@@ -110,8 +113,8 @@ def rejected(turns: Sequence[Turn], grader: Grader, seed: int) -> list[tuple[Tur
             )
             asked.append((place, other, question if information and not turn.is_final else None))
         judged = iter(grader.grade([question for _, _, question in asked if question is not None]))
-        for place, other, question in asked:
-            if question is None or next(judged).r_a == 0.0:
+        for place, other, put in asked:
+            if put is None or next(judged).r_a == 0.0:
                 found[place] = other
     return [(turns[place], other) for place, other in sorted(found.items())]
 

@@ -8,15 +8,16 @@ from dataclasses import asdict, dataclass
 import pyarrow as pa
 from deltalake import DeltaTable, Field, Schema
 from deltalake.exceptions import CommitFailedError
+from deltalake.schema import PrimitiveType
 
 from l2a.sql.delta import VERSION_PROPERTY
 from l2a.tables.contracts import TRAININGS
 
 _TYPES = {
-    "string": ("string", pa.string()),
-    "bigint": ("long", pa.int64()),
-    "double": ("double", pa.float64()),
-    "timestamp": ("timestamp", pa.timestamp("us", tz="UTC")),
+    "string": (PrimitiveType("string"), pa.string()),
+    "bigint": (PrimitiveType("long"), pa.int64()),
+    "double": (PrimitiveType("double"), pa.float64()),
+    "timestamp": (PrimitiveType("timestamp"), pa.timestamp("us", tz="UTC")),
 }
 _TRIES = 5
 

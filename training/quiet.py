@@ -15,8 +15,8 @@ def quiet() -> None:
     from transformers.utils import logging as transformers_logging
 
     disable_progress_bar()
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
     for name in ("mlflow", "alembic", "trl", "accelerate", "httpx"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(trl|transformers|torch|mlflow)(\..*)?")

@@ -190,9 +190,9 @@ class Recipe(Part):
 
     @model_validator(mode="after")
     def _overrides_fit(self) -> Recipe:
-        for method in self.overrides:
-            if method not in RL_METHODS:
-                raise ValueError(f"overrides.{method}: only {', '.join(RL_METHODS)} share [rl]")
+        for changed in self.overrides:
+            if changed not in RL_METHODS:
+                raise ValueError(f"overrides.{changed}: only {', '.join(RL_METHODS)} share [rl]")
         for method in RL_METHODS:
             answer = self.rl_of(method).completion_tokens
             if self.model.max_length <= answer:

@@ -46,7 +46,7 @@ def _asks(method: Callable[Concatenate[Run, P], T]) -> Callable[Concatenate[Run,
     """A method of `Run` that speaks to MLflow."""
 
     @functools.wraps(method)
-    def asking(run: Run, *given: P.args, **named: P.kwargs) -> T:
+    def asking(run: Run, /, *given: P.args, **named: P.kwargs) -> T:
         with _speaking(run.uri):
             return method(run, *given, **named)
 

@@ -75,9 +75,8 @@ class JudgeSettings(Section):
 
     extractor: str = Field(default="embedded", description="`embedded`, `llm`, or the full name of a fitted version.")
     grader: str = Field(default="embedded", description="`embedded`, `llm`, or the full name of a fitted version.")
-    size: str = Field(
+    size: Literal["small", "full"] = Field(
         default="full",
-        pattern="^(small|full)$",
         description="The embedded judge: full learns for minutes, small within one, and grades worse.",
     )
     max_fit_dialogues: int = Field(default=2000, ge=1, description="The judge is fitted on at most so many dialogues.")
