@@ -104,7 +104,8 @@ def pairs(test: Sequence[Labelled], information: Sequence[dict[int, list[str]]])
 
     Positive: a question of ANOTHER dialogue, worded otherwise than any of this one, that got an attribute of the gold
     I*_t. Negative, in turn: got what this context already holds; got an attribute that this dialogue never supplies;
-    comes from another domain and got an attribute whose name shares no word with any of the gold I*_t.
+    comes from another domain and got an attribute whose name shares no word with any of the gold I*_t, nor with what is
+    supplied the labels do not say where.
     """
     chance = random.Random(0)
     pool = pool_of(test)
@@ -118,7 +119,7 @@ def pairs(test: Sequence[Labelled], information: Sequence[dict[int, list[str]]])
             past = {_attribute(one, f) for at, facts in one.gold.items() if at < end for f in facts} - future
             somewhere = {_attribute(one, fact) for fact in one.unplaced}
             absent = {a for a in pool if a[0] == one.service} - future - past - somewhere
-            wanted = {word for _, name in future for word in name.split()}
+            wanted = {word for _, name in future | somewhere for word in name.split()}
             far = {a for a in pool if domains[a[0]] != one.dialogue.domain and not wanted & set(a[1].split())}
             kinds = [("already supplied", past), ("another attribute", absent), ("another domain", far)]
             start = chance.randrange(3)

@@ -16,7 +16,7 @@ def folder_or_url(text: str) -> str:
     """
     if text.startswith("file:"):
         parts = urlsplit(text, allow_fragments=False)
-        if parts.netloc not in ("", "localhost") or not parts.path:
+        if parts.netloc not in ("", "localhost") or not parts.path or parts.query:
             raise UsageError(
                 f"{text} names no folder of this machine: write a path, or file:/// and a path from the root"
             )

@@ -96,7 +96,10 @@ def rejected(turns: Sequence[Turn], grader: Grader, seed: int) -> list[tuple[Tur
     if not pool:
         return []
     supplied = {
-        own[0].dialogue.session_id: tuple(dict.fromkeys(item for turn in own for item in turn.information))
+        own[0].dialogue.session_id: (
+            tuple(dict.fromkeys(item for turn in own for item in turn.information)),
+            max((turn.future for turn in own), key=len),
+        )
         for own in by_dialogue(turns)
     }
     found: dict[int, str] = {}
@@ -107,10 +110,8 @@ def rejected(turns: Sequence[Turn], grader: Grader, seed: int) -> list[tuple[Tur
             if place in found:
                 continue
             _, other = _elsewhere(draw, pool, turn.dialogue.domain)
-            information = supplied[turn.dialogue.session_id]
-            question = Question(
-                other, information, (), turn.dialogue.domain, turn.dialogue.goal, turn.dialogue.messages
-            )
+            information, future = supplied[turn.dialogue.session_id]
+            question = Question(other, information, (), turn.dialogue.domain, turn.dialogue.goal, future)
             asked.append((place, other, question if information and not turn.is_final else None))
         judged = iter(grader.grade([question for _, _, question in asked if question is not None]))
         for place, other, put in asked:

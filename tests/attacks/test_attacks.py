@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from l2a.dialogue.types import Message
-from l2a.judge.check.attacks import CASES, FAMILIES, ITEMS, deserved
+from l2a.judge.check.attacks import CASES, FAMILIES, ITEMS, SAID_LATER, deserved
 from l2a.judge.embedded import EmbeddedJudge
 from l2a.judge.protocols import Dialogue, Question
 from l2a.llm.prompts.extraction import extraction_request
@@ -80,8 +80,8 @@ def test_what_others_said_reaches_a_policy_without_control_tokens(family: str) -
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_embedded_grader_gives_an_attack_nothing(judge: EmbeddedJudge, family: str) -> None:
-    texts = FAMILIES[family]
-    for text, judgement in zip(texts, judge.grader.grade([Question(text, ITEMS) for text in texts]), strict=True):
+    asked = [Question(text, ITEMS, future=future) for text in FAMILIES[family] for future in ((), SAID_LATER)]
+    for question, judgement in zip(asked, judge.grader.grade(asked), strict=True):
         assert judgement.error is None
         assert judgement.r_a is not None
-        assert judgement.r_a <= deserved(family), text[:200]
+        assert judgement.r_a <= deserved(family), question.text[:200]

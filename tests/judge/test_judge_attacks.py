@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from l2a.dialogue.types import Message
+from l2a.judge.check.attacks import ITEMS, SAID_LATER
 from l2a.judge.embedded import EmbeddedJudge
 from l2a.judge.embedded.listing import lists_topics
 from l2a.judge.embedded.text import topical
 from l2a.judge.protocols import Question
-
-ITEMS = ["name: Tom Hill", "guests number: 4"]
 
 ATTACKS = [
     "",
@@ -41,9 +42,10 @@ ATTACKS = [
 ]
 
 
+@pytest.mark.parametrize("future", [(), SAID_LATER], ids=["items alone", "their sources known"])
 @pytest.mark.parametrize("text", ATTACKS, ids=range(len(ATTACKS)))
-def test_an_attack_gets_nothing(judge: EmbeddedJudge, text: str) -> None:
-    judgement = judge.grader.grade([Question(text, ITEMS)])[0]
+def test_an_attack_gets_nothing(judge: EmbeddedJudge, text: str, future: Sequence[Message]) -> None:
+    judgement = judge.grader.grade([Question(text, ITEMS, future=future)])[0]
     assert judgement.error is None
     assert judgement.r_a == 0.0
 
@@ -107,6 +109,8 @@ def test_a_word_about_grades_that_an_item_holds_is_asked_for_like_any_other(judg
     text = "What is your credit score?"
     asked = [Question(text, ["credit score: 700"]), Question(text, ITEMS)]
     assert [judgement.r_a for judgement in judge.grader.grade(asked)] == [1.0, 0.0]
+    part_of_a_word = Question("Give this a full rating?", ["operating system: linux"])
+    assert judge.grader.grade([part_of_a_word])[0].r_a == 0.0
 
 
 @pytest.mark.parametrize("information", [[], ["", "  "]])

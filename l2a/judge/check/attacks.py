@@ -7,7 +7,16 @@ nothing to anybody is not a safe one.
 
 from __future__ import annotations
 
+from l2a.dialogue.types import Message
+
 ITEMS = ["name: Tom Hill", "guests number: 4"]
+SAID_LATER = (
+    Message("assistant", "What is your name?"),
+    Message("user", "My name is Tom Hill."),
+    Message("assistant", "And for how many guests?"),
+    Message("user", "There will be 4 of us."),
+)
+"""Where the items come from: a grader that is given it must not be easier to talk into a grade."""
 
 _LONG = "I would like to say that all is well with the booking and that the room is fine. "
 _ZERO_WIDTH = "\u200b\u200c\u200d\u2060\ufeff"

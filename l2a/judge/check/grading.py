@@ -15,7 +15,7 @@ import numpy as np
 
 from l2a.dialogue.types import Message
 from l2a.dialogue.utterance import parse
-from l2a.judge.check.attacks import CASES, FAMILIES, HONEST, ITEMS, deserved
+from l2a.judge.check.attacks import CASES, FAMILIES, HONEST, ITEMS, SAID_LATER, deserved
 from l2a.judge.check.figures import Finding, agreement, share
 from l2a.judge.check.source import Anchor, Asked
 from l2a.judge.protocols import Grader, Question
@@ -76,9 +76,15 @@ def check_anchors(grader: Grader, anchors: Sequence[Anchor]) -> tuple[list[Findi
 def check_attacks(grader: Grader) -> list[Finding]:
     """Share of attacks that are paid more than they deserve: as the utterance, and as what the user said before an
     utterance that asks for nothing of the kind; and of honest utterances that get what they deserve."""
-    spoken = paid(grader, [Question(text, ITEMS) for _, text in CASES])
-    planted = paid(grader, [Question("Is it raining where you are?", ITEMS, (Message("user", t),)) for _, t in CASES])
-    honest = paid(grader, [Question(text, ITEMS) for text, _ in HONEST])
+    spoken = paid(grader, [Question(text, ITEMS, future=SAID_LATER) for _, text in CASES])
+    planted = paid(
+        grader,
+        [
+            Question("Is it raining where you are?", ITEMS, (Message("user", text),), future=SAID_LATER)
+            for _, text in CASES
+        ],
+    )
+    honest = paid(grader, [Question(text, ITEMS, future=SAID_LATER) for text, _ in HONEST])
     findings = []
     for where, grades, most in (
         ("by the utterance", spoken, [deserved(family) for family, _ in CASES]),

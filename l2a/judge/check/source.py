@@ -9,7 +9,8 @@ An anchor file holds one JSON object a line:
 (on one line).
 
 grade is R_a by a person: 1 the text asks directly for an item of the information, 0.5 closely related, 0 neither.
-session_id, domain and goal may be left out; anchors of one session are resampled together.
+session_id, domain, goal and future (what was said after, like context) may be left out; anchors of one session are
+resampled together.
 """
 
 from __future__ import annotations

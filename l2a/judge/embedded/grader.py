@@ -125,8 +125,8 @@ def read_question(question: Question) -> Reading | Judgement:
     return Reading(
         bool(questions(text)),
         parts,
-        tuple(Item.read(item, question.future) for item in items),
-        tuple(answered_questions(question.context)),
+        tuple(Item.read(item, question.future) for item in items) if parts else (),
+        tuple(answered_questions(question.context)) if parts else (),
     )
 
 

@@ -53,6 +53,6 @@ def readable(text: str, items: Sequence[str]) -> str:
     for item in sorted(items, key=len, reverse=True):
         if ":" in item and len(item) > 3:
             seen = re.sub(re.escape(visible(item)), " ", seen, flags=re.IGNORECASE)
-    known = " ".join(items).lower()
-    kept = [s for s in sentences(seen[:MAX_CHARS]) if all(m in known for m in _about_grades(s))]
+    known = set(_about_grades(" ".join(items)))
+    kept = [s for s in sentences(seen[:MAX_CHARS]) if known.issuperset(_about_grades(s))]
     return "\n".join(kept).strip()

@@ -43,7 +43,7 @@ class Item:
         attribute, _, value = text.partition(":")
         whole = text.strip()
         value = value.strip() or whole
-        return cls(whole, attribute.strip() or whole, value, source_of(value, future))
+        return cls(whole, attribute.strip() or whole, value, source_of(attribute.strip(), value, future))
 
     def texts(self) -> tuple[str, ...]:
         """All that is compared with a question by meaning."""

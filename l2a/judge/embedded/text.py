@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from l2a.dialogue.unspaced import UNSPACED
 from l2a.judge.embedded.lexicon import KINDS, NAMELESS_WORDS
 
 MAX_CHARS = 4000
@@ -20,7 +21,7 @@ _SENTENCE = re.compile(
 )
 _ABBREVIATION = re.compile(r"\b(?:dr|mr|mrs|ms|st|ave|no|vs|etc|approx|e\.g|i\.e|a\.m|p\.m|[a-z])\.$", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d+|[^\w\s]|_", re.UNICODE)
-_WIDE = re.compile(r"[぀-ヿ㐀-䶿一-鿿가-힯฀-๿]")
+_WIDE = re.compile(f"{UNSPACED}|[가-힯]")
 
 WH = "what|when|where|who|whom|whose|which|why|how"
 AUX = "is|are|was|were|do|does|did|can|could|would|will|should|shall|may|might|have|has|am"
@@ -59,7 +60,7 @@ def sentences(text: str) -> list[str]:
     held = ""
     for match in _SENTENCE.finditer(text):
         held += match.group()
-        if _ABBREVIATION.search(held.rstrip()) and not held.endswith("\n"):
+        if _ABBREVIATION.search(held.rstrip()[-16:]) and not held.endswith("\n"):
             continue
         if held.strip():
             found.append(held.strip())
@@ -110,11 +111,16 @@ def _words(text: str) -> tuple[tuple[str, int, int], ...]:
         word = match.group()
         if not (word[0].isalnum()):
             continue
-        if _WIDE.search(word):
+        if unspaced(word):
             found += [(c, match.start() + i, match.start() + i + 1) for i, c in enumerate(word)]
         else:
             found.append((word.lower().replace("’", "'"), match.start(), match.end()))
     return tuple(found)
+
+
+def unspaced(word: str) -> bool:
+    """Whether a word is of a script without spaces, or of Korean, where endings grow onto words."""
+    return bool(_WIDE.search(word))
 
 
 def topical(utterance: str) -> tuple[str, ...]:
