@@ -40,7 +40,7 @@ def main(warehouse: str, recipe_name: str, steps: int) -> None:
     settings = load_settings(None, {"warehouse": warehouse})
     recipe = load(recipe_name)
     versions = data.newest_versions(warehouse)
-    job = prepare(settings, recipe, "grpo", 0, versions, data.resolve_extractor(warehouse, "embedded", versions))
+    job = prepare(settings, recipe, "grpo", 0, versions, data.resolve_extractor(warehouse, "embedded", versions), "")
     part = recipe.rl.model_copy(update={"steps": steps, "eval_turns": 0, "save_steps": 10_000})
     start = warm(job, part.warm, part.warm_share) if part.start == "sft" else base(job)
     grader = open_grader(settings, grader_name(settings), job.root)

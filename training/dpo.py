@@ -13,7 +13,7 @@ from typing import Any
 
 from l2a.dialogue.utterance import parse
 from l2a.errors import UsageError
-from l2a.judge.open import grader_name, open_grader
+from l2a.judge.open import open_grader
 from l2a.judge.protocols import Grader, Question
 from training import models
 from training.base import base
@@ -31,22 +31,19 @@ def dpo(job: Job) -> Stage:
     """The stage of the condition, finished. Raises `UsageError` where no turn has a rejected utterance."""
     part = job.recipe.dpo
     start = base(job) if part.start == "base" else sft(job)
-    grader = grader_name(job.settings)
-    stage = job.stage(
-        "dpo", [start.digest, job.data, job.recipe.model.model_dump(), part.model_dump(), grader, job.seed]
-    )
-    stage.run(lambda checkpoints, model: _train(job, start, grader, checkpoints, model))
+    stage = job.stage("dpo", [start.digest, *job.of_prompts, part.model_dump(), job.grader, job.seed])
+    stage.run(lambda checkpoints, model: _train(job, start, checkpoints, model))
     return stage
 
 
-def _train(job: Job, start: Stage, grader: str, checkpoints: Path, target: Path) -> dict[str, Any]:
+def _train(job: Job, start: Stage, checkpoints: Path, target: Path) -> dict[str, Any]:
     from datasets import Dataset
     from trl import DPOConfig, DPOTrainer
 
     part = job.recipe.dpo
     tokenizer = models.tokenizer_of(start.model)
-    renderer = Renderer(tokenizer, job.recipe.model.max_length - job.recipe.rl.completion_tokens)
-    pairs = rejected(job.train, open_grader(job.settings, grader, job.root), job.seed)
+    renderer = Renderer(tokenizer, job.prompt_limit)
+    pairs = rejected(job.train, open_grader(job.settings, job.grader, job.root), job.seed)
     if not pairs:
         raise UsageError("dpo: no turn has a question from elsewhere that the grader finds irrelevant")
     rows = [
@@ -82,7 +79,7 @@ def _train(job: Job, start: Stage, grader: str, checkpoints: Path, target: Path)
         "turns": len(pairs),
         "prompts": renderer.prompts,
         "shortened": renderer.shortened,
-        "grader": grader,
+        "grader": job.grader,
     }
 
 

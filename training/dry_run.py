@@ -25,7 +25,7 @@ def dry_run(settings: Settings, recipe: Recipe, method: str, seed: int) -> list[
     """
     versions = data.newest_versions(settings.warehouse)
     extractor = data.resolve_extractor(settings.warehouse, settings.judge.extractor, versions)
-    job = prepare(settings, recipe, method, seed, versions, extractor)
+    job = prepare(settings, recipe, method, seed, versions, extractor, "")
     models.check(recipe)
     parameters = _parameters(recipe)
     steps, tokens = _work(job, method)

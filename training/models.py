@@ -39,16 +39,30 @@ def config_of(recipe: Model) -> Any:
         raise UsageError(f"model {recipe.source}: {str(error).splitlines()[0]}") from None
 
 
-def check(recipe: Recipe) -> None:
-    """Raises `UsageError` where the model is not there, or prompts may be longer than it has positions for."""
+def check(recipe: Recipe, *, updates: bool = False) -> None:
+    """Raises `UsageError` where the model is not there, prompts may be longer than it has positions for, or (updates:
+    weights are about to be trained here) its updates would be lost in rounding."""
     if recipe.model.source == "tiny":
         return
+    full_bfloat16 = recipe.model.lora is None and recipe.model.dtype == "bfloat16"
+    if updates and full_bfloat16 and not on_cpu() and not _sharded():
+        raise UsageError(
+            f"recipe {recipe.name} trains all weights in bfloat16, where small updates are rounded away unless FSDP or "
+            "DeepSpeed keeps them in float32 beside it: start it with `accelerate launch` and such a configuration, or "
+            "train adapters (model.lora)"
+        )
     positions = getattr(config_of(recipe.model), "max_position_embeddings", None)
     if positions is not None and recipe.model.max_length > positions:
         raise UsageError(
             f"recipe {recipe.name}: model.max_length is {recipe.model.max_length}, but {recipe.model.source} has "
             f"{positions} positions"
         )
+
+
+def _sharded() -> bool:
+    """Whether `accelerate launch` was told to use FSDP or DeepSpeed."""
+    told = (os.environ.get(f"ACCELERATE_USE_{name}", "") for name in ("FSDP", "DEEPSPEED"))
+    return any(value.lower() == "true" for value in told)
 
 
 def load_for_training(source: str | Path, recipe: Model) -> Any:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
+
+LONGEST_WAIT = dt.timedelta(hours=12)
+"""How long processes wait for each other. NCCL's own default is ten minutes."""
 
 
 def world_size() -> int:
@@ -21,4 +25,5 @@ def barrier() -> None:
         return
     from accelerate import PartialState
 
-    PartialState().wait_for_everyone()
+    # The first one downloads and saves models of many gigabytes, and may wait for another training's stage.
+    PartialState(timeout=LONGEST_WAIT).wait_for_everyone()

@@ -140,6 +140,8 @@ class Rl(Fitting):
     """Answers a device takes at once; unset: all of a step."""
     use_vllm: bool = False
     vllm_mode: Literal["colocate", "server"] = "colocate"
+    vllm_server: str | None = None
+    """Address of `trl vllm-serve` for mode `server`; unset: port 8000 of this machine."""
     vllm_memory: float = Field(default=0.3, gt=0, lt=1)
     eval_turns: int = Field(default=200, ge=0)
     """Dev turns on which the reward and the second grader are measured while it trains."""

@@ -6,16 +6,27 @@ on the very tokens that it gets when it is served.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from l2a.dialogue.types import Message
+from l2a.llm.prompts.rollout import policy_messages
 from l2a.llm.prompts.tokens import Prompt, policy_prompt, render
 from training.data import Turn
 
 IGNORED = -100
 """The label of a token that no loss is taken of."""
 Chat = list[dict[str, str]]
+
+
+def prompt_digest() -> str:
+    """8 hexadecimal digits over how a turn becomes a prompt: a model that learnt another prompt is another model."""
+    said = [Message(role, f"<{role}> [x]") for role in ("user", "assistant", "tool", "user")]
+    chats = [policy_messages(said, goal="a goal", domain="a domain", stop_rule=rule) for rule in (True, False)]
+    return hashlib.sha256(json.dumps(chats).encode()).hexdigest()[:8]
 
 
 @dataclass

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from l2a.errors import UsageError
-from l2a.judge.open import grader_name, open_grader
+from l2a.judge.open import open_grader
 from l2a.reward.values import Form
 from training import models
 from training.base import base
@@ -40,11 +40,10 @@ def rl(job: Job, method: str) -> Stage:
     """The stage of a condition trained by `method`, finished. Raises `UsageError` where no turn is left to train on."""
     part = job.recipe.rl_of(method)
     start = base(job) if part.start == "base" else warm(job, part.warm, part.warm_share)
-    grader = grader_name(job.settings)
     stage = job.stage(
-        method, [start.digest, job.data, job.recipe.model.model_dump(), part.model_dump(), grader, job.seed]
+        method, [start.digest, job.data, job.recipe.model.model_dump(), part.model_dump(), job.grader, job.seed]
     )
-    stage.run(lambda checkpoints, model: _train(job, method, part, start, grader, checkpoints, model))
+    stage.run(lambda checkpoints, model: _train(job, method, part, start, checkpoints, model))
     return stage
 
 
@@ -112,16 +111,14 @@ def schedule(asks: Sequence[Turn], stops: Sequence[Turn], part: Rl, seed: int) -
     return [turn for batch in batches for turn in batch]
 
 
-def _train(
-    job: Job, method: str, part: Rl, start: Stage, grader: str, checkpoints: Path, target: Path
-) -> dict[str, Any]:
+def _train(job: Job, method: str, part: Rl, start: Stage, checkpoints: Path, target: Path) -> dict[str, Any]:
     asks, stops = usable(job, method, part)
     renderer = Renderer(
         models.tokenizer_of(start.model),
         job.recipe.model.max_length - part.completion_tokens,
         method not in WITHOUT_STOP_RULE,
     )
-    judge = open_grader(job.settings, grader, job.root)
+    judge = open_grader(job.settings, job.grader, job.root)
     reward = Reward(judge, FORMS.get(method, "product"), part.reward_beta)
     trainer = trainer_of(job, method, part, start, renderer, reward, checkpoints)
     steps = fit_model(trainer, checkpoints, method, job.curves(method))
@@ -133,7 +130,7 @@ def _train(
         "turns": len(asks) + len(stops),
         "prompts": renderer.prompts,
         "shortened": renderer.shortened,
-        "grader": grader,
+        "grader": job.grader,
         "hacking": hacking(history),
         "start": start.folder.name,
     }
@@ -200,6 +197,7 @@ def configuration(job: Job, method: str, part: Rl, steps: int, folder: Path, eva
             "use_vllm": True,
             "vllm_mode": part.vllm_mode,
             "vllm_gpu_memory_utilization": part.vllm_memory,
+            "vllm_server_base_url": part.vllm_server,
             "model_init_kwargs": {"dtype": job.recipe.model.dtype},
         }
     limits: dict[str, Any] = {}

@@ -28,12 +28,12 @@ def warm(job: Job, part: Sft, share: float) -> Stage:
 
 
 def supervised(job: Job, name: str, start: Stage, turns: Sequence[Turn], part: Sft, more: list[Any]) -> Stage:
-    stage = job.stage(name, [start.digest, job.data, job.recipe.model.model_dump(), part.model_dump(), job.seed, *more])
+    stage = job.stage(name, [start.digest, *job.of_prompts, part.model_dump(), job.seed, *more])
 
     def work(checkpoints: Path, model: Path) -> dict[str, Any]:
         tokenizer = models.tokenizer_of(start.model)
         limit = job.recipe.model.max_length
-        renderer = Renderer(tokenizer, limit - job.recipe.rl.completion_tokens)
+        renderer = Renderer(tokenizer, job.prompt_limit)
         examples = sequences(
             renderer, by_dialogue(turns), limit, user_turns=part.user_turns, stops=part.stop_weight
         )  # fmt: skip

@@ -1,6 +1,6 @@
 """What is known of a condition's training beside its models: a small file, so that a killed training goes on as it was.
 
-It pins the table versions that the training first saw, and the MLflow run that it is.
+It pins the table versions and judges that the training first saw, and the MLflow run that it is.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from l2a.errors import L2AError
+from l2a.judge.open import grader_name
 from l2a.progress import say
 from l2a.settings import Settings
 from training import data
 from training.locks import held
 from training.ranks import is_main
+from training.recipes import RL_METHODS
 
 
 @dataclass
@@ -29,6 +31,7 @@ class State:
     versions: dict[str, int]
     extractor: str
     started_at: str
+    grader: str = ""
     run_id: str | None = None
     training_id: str | None = None
     seconds: float = 0.0
@@ -40,6 +43,7 @@ def begin(settings: Settings, file: Path, asked: dict[str, Any]) -> State:
     if file.is_file():
         known = State(**json.loads(file.read_text(encoding="utf-8")))
         if known.asked == asked and not known.finished:
+            known.grader = known.grader or grader_of(settings, asked["method"])
             say(f"train {file.stem}: goes on where it was left, on the tables of {known.started_at[:16]}")
             return known
         new = fresh(settings, asked)
@@ -52,7 +56,13 @@ def begin(settings: Settings, file: Path, asked: dict[str, Any]) -> State:
 def fresh(settings: Settings, asked: dict[str, Any]) -> State:
     versions = data.newest_versions(settings.warehouse)
     extractor = data.resolve_extractor(settings.warehouse, settings.judge.extractor, versions)
-    return State(asked, versions, extractor, dt.datetime.now(dt.UTC).isoformat())
+    grader = grader_of(settings, asked["method"])
+    return State(asked, versions, extractor, dt.datetime.now(dt.UTC).isoformat(), grader)
+
+
+def grader_of(settings: Settings, method: str) -> str:
+    """The full name of the grader that a method is paid or chosen by; empty: it needs none."""
+    return grader_name(settings) if method == "dpo" or method in RL_METHODS else ""
 
 
 def save(file: Path, state: State) -> None:

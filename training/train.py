@@ -16,7 +16,6 @@ from typing import Any
 
 from l2a.conditions import BUILT_IN, CHAMPION
 from l2a.errors import EnvironmentProblem, L2AError, UsageError
-from l2a.judge.open import grader_name
 from l2a.mlflow_client import quoted
 from l2a.progress import say
 from l2a.settings import Settings, training_folder
@@ -28,6 +27,7 @@ from training.job import Job
 from training.perplexity import heldout_perplexity
 from training.ranks import is_main
 from training.recipes import RL_METHODS, Recipe
+from training.rendering import prompt_digest
 from training.rl import WITHOUT_STOP_RULE, answers_at_once, rl, usable
 from training.sft import sft
 from training.stages import Stage, disk_full
@@ -43,9 +43,12 @@ NOT_TRAINED_BY = {"name", "about", "grid"}
 
 
 def prepare(
-    settings: Settings, recipe: Recipe, method: str, seed: int, versions: dict[str, int], extractor: str
+    settings: Settings, recipe: Recipe, method: str, seed: int, versions: dict[str, int], extractor: str, grader: str
 ) -> Job:
-    """The turns of a training, read and checked. Raises `UsageError` where there is nothing to learn from."""
+    """The turns of a training, read and checked. Raises `UsageError` where there is nothing to learn from.
+
+    extractor, grader: full names; grader: empty where the method needs none.
+    """
     train = data.read(settings.warehouse, versions, extractor, "train")
     if not train:
         raise UsageError(
@@ -53,7 +56,8 @@ def prepare(
             'l2a sql "SELECT * FROM drop_reasons" says why turns are left out'
         )
     dev = data.read(settings.warehouse, versions, extractor, "dev")
-    job = Job(settings, recipe, training_folder(settings), train, dev, data.digest(train), extractor, seed)
+    learnt = f"{data.digest(train)}-{prompt_digest()}"
+    job = Job(settings, recipe, training_folder(settings), train, dev, learnt, extractor, seed, grader)
     if method in RL_METHODS:
         usable(job, method, recipe.rl_of(method))
         answers_at_once(recipe.rl_of(method))
@@ -81,15 +85,15 @@ def train(settings: Settings, recipe: Recipe, method: str, condition: str, seed:
         file = root / "conditions" / f"{condition}.json"
         asked = {"method": method, "recipe": recipe.model_dump(mode="json", exclude=NOT_TRAINED_BY), "seed": seed}
         state = begin(settings, file, asked)
-        job = prepare(settings, recipe, method, seed, state.versions, state.extractor)
-        wanted = Stage(root, method, [asked, job.data, state.extractor, _grader(settings, method)]).digest
+        job, wanted = _prepared(settings, recipe, state)
         if state.finished and state.training_id == wanted:
             say(f"train {condition}: finished already and the logs teach nothing new since, nothing to do")
             return None
-        if state.finished or (state.training_id not in (None, wanted)):
+        if not state.finished and state.training_id not in (None, wanted):
             state = fresh(settings, asked)
-        models.check(recipe)
-        state.training_id = wanted
+            job, wanted = _prepared(settings, recipe, state)
+        models.check(recipe, updates=method != "base")
+        state.training_id, state.finished = wanted, False
         try:
             save(file, state)
             return _work(settings, job, state, file, condition, method)
@@ -100,6 +104,13 @@ def train(settings: Settings, recipe: Recipe, method: str, condition: str, seed:
                 f"train {condition}: no space left on the disk of {root} or of MLflow. Free some space and run the "
                 "same command again, it goes on where it was."
             ) from error
+
+
+def _prepared(settings: Settings, recipe: Recipe, state: State) -> tuple[Job, str]:
+    """A training on what its state pins, and its id: a digest of all that it depends on."""
+    method, seed = state.asked["method"], state.asked["seed"]
+    job = prepare(settings, recipe, method, seed, state.versions, state.extractor, state.grader)
+    return job, Stage(job.root, method, [state.asked, job.data, job.extractor, job.grader]).digest
 
 
 def _work(settings: Settings, job: Job, state: State, file: Path, condition: str, method: str) -> Training | None:
@@ -166,10 +177,6 @@ def _stage(job: Job, method: str) -> Stage:
     if method == "dpo":
         return dpo(job)
     return rl(job, method)
-
-
-def _grader(settings: Settings, method: str) -> str | None:
-    return grader_name(settings) if method == "dpo" or method in RL_METHODS else None
 
 
 def _description(

@@ -6,14 +6,18 @@ import errno
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from l2a import settings
 from l2a.errors import EnvironmentProblem, UsageError
-from l2a.settings import Settings
+from training import models
+from training.job import Job
 from training.recipes import load
 from training.stages import COMPLETE, Stage, last_checkpoint
+from training.state import State, begin, save
 from training.train import CONDITION, train
 
 
@@ -90,9 +94,38 @@ def test_a_checkpoint_cut_short_is_never_gone_on_from(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a/b", "a\\b", "a:b", "a@b", ".a", "a.", " a", "-a", "", "a\nb", "expert", "x" * 101])
 def test_a_condition_needs_a_name_that_is_a_file_and_a_model(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="choose another name"):
-        train(Settings(), load("ci"), "sft", name)
+        train(settings.Settings(), load("ci"), "sft", name)
 
 
 @pytest.mark.parametrize("name", ["grpo", "grpo-20261122-2", "it's 卡", "v1.2"])
 def test_most_names_of_conditions_are_fine(name: str) -> None:
     assert CONDITION.fullmatch(name)
+
+
+def test_a_training_that_goes_on_is_paid_by_the_judge_that_it_began_with(tmp_path: Path) -> None:
+    asked = {"method": "grpo", "recipe": {}, "seed": 0}
+    save(tmp_path / "grpo.json", State(asked, {"turns": 3}, "embedded-1", "2026-11-20T02:00", grader="embedded-1"))
+    newer = settings.load(options={"judge": {"grader": "embedded-2"}})
+    assert begin(newer, tmp_path / "grpo.json", asked).grader == "embedded-1"
+
+
+@pytest.mark.parametrize("told", [None, "ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED"])
+def test_all_weights_in_bfloat16_are_trained_only_where_something_keeps_them_in_float32(
+    told: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(models, "on_cpu", lambda: False)
+    recipe = load("qwen2.5-7b-full")
+    here = recipe.model_copy(update={"model": recipe.model.model_copy(update={"source": str(tmp_path)})})
+    if told:
+        monkeypatch.setenv(told, "true")
+    with pytest.raises(UsageError, match="model /" if told else "rounded away"):
+        models.check(here, updates=True)
+    with pytest.raises(UsageError, match="model /"):
+        models.check(here)
+
+
+def test_a_model_without_weights_is_no_model(tmp_path: Path) -> None:
+    job = Job(settings.Settings(), load("ci"), tmp_path, [], [], "data", "extractor", 0)
+    sharded = SimpleNamespace(save_model=lambda folder: (Path(folder) / "rank-0.distcp").touch())
+    with pytest.raises(EnvironmentProblem, match="zero3_save_16bit_model"):
+        job.save(sharded, tmp_path, tmp_path)
