@@ -13,7 +13,7 @@ import click
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
-from l2a.conditions import BUILT_IN
+from l2a.conditions import BUILT_IN, CHAMPION
 from l2a.errors import UsageError
 from l2a.metrics import what_if
 from l2a.metrics.compare import compare
@@ -54,7 +54,7 @@ def evaluate(
     Raises `UsageError` where no rollout of a usable eval turn is graded yet, and for an unknown baseline.
     """
     which = evaluation(warehouse, judge, settings)
-    if settings.baseline is not None:
+    if settings.baseline not in (None, CHAMPION):
         check_baseline(warehouse, which, settings.baseline)
 
     def work(since: Since) -> Counts:
@@ -69,6 +69,8 @@ def evaluate(
 
     run_step(warehouse, "evaluate", INPUTS, work, subject=which.subject, settings=which.digest, all_again=all_again)
     if settings.baseline is not None:
+        # The champion is no typing mistake: where its answers are what failed, the others' are measured all the same.
+        check_baseline(warehouse, which, settings.baseline)
         _compare(warehouse, which, settings.baseline, all_again=all_again)
     return _newest(warehouse, METRICS, which)
 

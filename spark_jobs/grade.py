@@ -44,7 +44,8 @@ def grade(
     """Grades the rollouts of one condition, or of all; None: nothing changed since the last time.
 
     llm: who is asked by the grader `llm`. Rows of which the call failed are taken again by the next run.
-    Raises `UsageError` for a condition without rollouts, JobStopped when the endpoints end the job.
+    Raises `UsageError` for a condition without rollouts, or an extractor without objectives; JobStopped when the
+    endpoints end the job.
     """
     rollouts = warehouse.read(ROLLOUTS)
     if condition is not None and rollouts.where(F.col("condition") == condition).isEmpty():
@@ -62,7 +63,9 @@ def grade(
     def work(since: Since) -> Counts:
         scope = since.changed_sessions(warehouse, ROLLOUTS, OBJECTIVES)
         wanted = warehouse.read(ROLLOUTS).where(mine)
-        if scope is not None:
+        if scope is None:
+            _check_extracted(warehouse, extractor)
+        else:
             wanted = wanted.join(scope, "session_id", "left_semi")
         joined = _with_objectives(warehouse, wanted, extractor)
         asked = _needing_a_grader(warehouse, joined)
@@ -92,6 +95,12 @@ def grade(
         max_failed_share=max_failed_share,
         all_again=all_again,
     )
+
+
+def _check_extracted(warehouse: Warehouse, extractor: str) -> None:
+    """Raises `UsageError` where an extractor has no rows yet: a judge was fitted anew, and nothing extracted by it."""
+    if warehouse.read(OBJECTIVES).where(F.col("extractor") == extractor).isEmpty():
+        raise UsageError(f"grade: there are no objectives by {extractor} to grade by: run `l2a extract`")
 
 
 def _with_objectives(warehouse: Warehouse, rollouts: DataFrame, extractor: str) -> DataFrame:

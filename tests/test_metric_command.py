@@ -59,6 +59,14 @@ def test_mistakes_end_before_anything_is_written(
     assert not ready.exists(METRICS)
 
 
+def test_without_the_champions_answers_the_others_are_measured_all_the_same(
+    l2a_evaluate: Evaluate, ready: Warehouse
+) -> None:
+    done = l2a_evaluate("--baseline", "champion")
+    assert (done.exit_code, "there are: base, base@greedy, expert, sft" in done.stderr) == (2, True), done.stderr
+    assert {row["condition"] for row in ready.read(METRICS).collect()} == {"base", "base@greedy", "expert", "sft"}
+
+
 def test_a_baseline_is_compared_on_the_turns_that_both_answered(l2a_evaluate: Evaluate, ready: Warehouse) -> None:
     done = l2a_evaluate("--baseline", "base")
     assert done.exit_code == 0, done.output

@@ -61,6 +61,7 @@ def test_a_night_is_ingested_sliced_extracted_and_checked(
         "s3://logs/landing", "--date", NIGHT, "--max-failed-share", "1", *warehouse
     ]  # fmt: skip
     assert ran.submitted[1][1:] == warehouse
+    assert ran.submitted[2][1:] == ["--max-failed-share", "1", *warehouse]
 
 
 def test_a_night_with_too_many_rejected_lines_goes_red_after_all_of_it_is_in(
