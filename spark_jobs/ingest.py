@@ -3,15 +3,16 @@
     l2a ingest logs/*.jsonl.gz
     spark-submit spark_jobs/ingest.py LANDING --date 2026-11-21 --warehouse s3a://bucket/warehouse
 
-One run takes the files that `sources` does not hold yet, read as they are to be read now. It is named by what is read
-and how, so a run after a crash takes up what the one before has finished and writes the same rows again, which changes
-nothing.
+One run takes the files that were not read last as they are and as they are to be read now: whoever goes back to an
+earlier mapping has its files read again. It is named by what is read, how, and after which runs, so a run after a crash
+takes up what the one before has finished and writes the same rows again, which changes nothing.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from typing import NamedTuple
 
 import click
 from pyspark.sql import functions as F
@@ -53,14 +54,14 @@ def ingest(
     says = f"{mapping.name} {digest(mapping.model_dump())}"
     reading = Reading(says, given_split, settings.max_message_bytes, settings.max_line_bytes)
     _clean_up(warehouse)
-    fresh, before = _unread(warehouse, found, reading)
+    fresh, before, after = _unread(warehouse, found, reading)
     if not fresh:
         say("ingest: every file was read before, nothing to do" if found else "ingest: there is no log file")
         return None
     check_split(warehouse, before, given_split)
     say(f"ingest: {len(fresh)} file{'' if len(fresh) == 1 else 's'} to read")
     read_with = str(reading)
-    run_id = digest("ingest", fresh, read_with)
+    run_id = digest("ingest", fresh, read_with, *after)
     staging = Staging(spark, warehouse.root, run_id)
     intake = Intake(warehouse, staging, mapping, settings, given_split, dt.datetime.now(dt.UTC), sorted(before))
 
@@ -74,7 +75,9 @@ def ingest(
             return counts_of_other
         rows = [(*file, read_with, run_id, intake.now) for file in fresh]
         remembered = spark.createDataFrame(rows, warehouse.read_or_empty(SOURCES).schema)
-        warehouse.append_once(SOURCES, remembered, f"sources-{run_id}")
+        # A file that is read as it once was has its row already, which from now on is this run's. What another attempt
+        # of this run has remembered stays.
+        warehouse.upsert(SOURCES, remembered, combine={"run_id": "s.run_id"}, unique=True)
         return counts
 
     behind = {"mapping": read_with}
@@ -99,31 +102,42 @@ def _counts(tally: Tally) -> Counts:
     )
 
 
-def _unread(
-    warehouse: Warehouse, found: list[LogFile], reading: Reading
-) -> tuple[list[LogFile], dict[str, set[str | None]]]:
-    """The files that no finished run has read in this state and in this way.
+class _Unread(NamedTuple):
+    """What there is to read."""
 
-    Beside them those of their paths that were read otherwise, with the splits that were given with them. A file counts
-    as read when the run that read it has its row in `runs`: the last thing that a run writes.
+    files: list[LogFile]
+    before: dict[str, set[str | None]]
+    """Those of their paths that were read otherwise, with the splits that were given with them."""
+    after: list[str]
+    """The runs that have read them last. They tell a reading from an earlier one of the same files in the same way."""
+
+
+def _unread(warehouse: Warehouse, found: list[LogFile], reading: Reading) -> _Unread:
+    """The files that were not read in this state and in this way when they were last read.
+
+    Only the newest reading counts: it has replaced what the earlier ones wrote. A file counts as read when the run that
+    read it has its row in `runs`: the last thing that a run writes.
     """
     if not found or not warehouse.exists(SOURCES):
-        return found, {}
+        return _Unread(found, {}, [])
     asked = warehouse.spark.createDataFrame([(file.path,) for file in found], "path string")
     rows = warehouse.read(SOURCES).join(F.broadcast(asked), "path", "left_semi").collect()
     finished = _finished_of(warehouse, {row["run_id"] for row in rows})
-    readings = [(row, Reading.of(row["mapping"])) for row in rows]
+    # As the view `night_intake` orders them: by time, and at one time the smallest id counts.
+    rows.sort(key=lambda row: row["run_id"], reverse=True)
+    rows.sort(key=lambda row: row["ingested_at"])
+    last = {row["path"]: row for row in rows if row["run_id"] in finished}
     known = {
         LogFile(row["path"], row["size_bytes"], row["modified_at"])
-        for row, earlier in readings
-        if row["run_id"] in finished and earlier.covers(reading)
+        for row in last.values()
+        if Reading.of(row["mapping"]).covers(reading)
     }
     fresh = [file for file in found if file not in known]
     paths, before = {file.path for file in fresh}, dict[str, set[str | None]]()
-    for row, earlier in readings:
+    for row in rows:
         if row["path"] in paths:
-            before.setdefault(row["path"], set()).add(earlier.split)
-    return fresh, before
+            before.setdefault(row["path"], set()).add(Reading.of(row["mapping"]).split)
+    return _Unread(fresh, before, sorted({row["run_id"] for path, row in last.items() if path in paths}))
 
 
 def _finished_of(warehouse: Warehouse, run_ids: set[str]) -> set[str]:

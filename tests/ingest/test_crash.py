@@ -65,6 +65,19 @@ def disturb(monkeypatch: pytest.MonkeyPatch) -> Any:
     return die_after
 
 
+def deaths_until_done(disturb: Callable[[int | None], None], step: Callable[[], object]) -> int:
+    """Each attempt lives for one write more than the one before; what is finished is not written again."""
+    for writes in range(1, 30):
+        disturb(writes)
+        try:
+            step()
+        except Killed:
+            continue
+        disturb(None)
+        return writes - 1
+    raise AssertionError("thirty attempts did not finish")
+
+
 @pytest.mark.prove
 @pytest.mark.timeout(3600)
 def test_death_after_every_write_of_ingest_and_slice_leaves_no_trace(
@@ -81,18 +94,8 @@ def test_death_after_every_write_of_ingest_and_slice_leaves_no_trace(
     deaths = 0
 
     def until_done(step: Callable[[Warehouse], object]) -> None:
-        """Each attempt lives for one write more than the one before; what is finished is not written again."""
         nonlocal deaths
-        for writes in range(1, 30):
-            disturb(writes)
-            try:
-                step(open_warehouse(spark, tmp_path / "disturbed"))
-            except Killed:
-                deaths += 1
-            else:
-                disturb(None)
-                return
-        raise AssertionError("thirty attempts did not finish")
+        deaths += deaths_until_done(disturb, lambda: step(open_warehouse(spark, tmp_path / "disturbed")))
 
     for night in (night_1, night_2):
         until_done(partial(lambda path, into: take(path, into=into), night))
@@ -100,6 +103,29 @@ def test_death_after_every_write_of_ingest_and_slice_leaves_no_trace(
     other = open_warehouse(spark, tmp_path / "disturbed")
     assert {name: digest_of(other)[name] for name in TABLES} == undisturbed
     assert deaths >= 12
+    assert list((tmp_path / "disturbed" / "_staging").iterdir()) == []
+
+
+def test_a_way_back_to_an_earlier_mapping_that_dies_after_every_write_is_one_run(
+    take, write_lines, warehouse, disturb, spark, tmp_path
+) -> None:
+    from helpers import dicts
+
+    from l2a.mapping import load
+    from l2a.mapping.model import Constants
+    from l2a.tables.contracts import RUNS
+
+    right, path = load(None), write_lines("logs.jsonl", [dialogue("s", "hello"), "not a line"])
+    wrong = right.model_copy(update={"constants": Constants(domain="bank")})
+    other = open_warehouse(spark, tmp_path / "disturbed")
+    for into in (warehouse, other):
+        for mapping in (right, wrong):
+            take(path, mapping=mapping, into=into)
+    assert take(path).rows_updated == 1
+    assert deaths_until_done(disturb, lambda: take(path, into=open_warehouse(spark, tmp_path / "disturbed"))) >= 6
+    found, undisturbed = digest_of(other), digest_of(warehouse)
+    assert found == undisturbed
+    assert {row["run_id"] for row in dicts(other, RUNS)} == {row["run_id"] for row in dicts(warehouse, RUNS)}
     assert list((tmp_path / "disturbed" / "_staging").iterdir()) == []
 
 

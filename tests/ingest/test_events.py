@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from helpers import dicts, digest_of, open_warehouse
 
+from l2a.mapping import load
+
 EVENING, MORNING = "2026-11-01T23:59:00Z", "2026-11-02T00:01:00Z"
 
 
@@ -143,6 +145,28 @@ def test_what_a_file_says_twice_at_one_time_was_said_twice(take, write_lines, wa
     assert said() == ["ok", "?", "ok"]
     assert take(write_lines("more.jsonl", [*lines, lines[0]]), mapping="events").rows_updated == 4
     assert said() == ["ok", "?", "ok", "ok"]
+
+
+def test_what_is_said_otherwise_under_a_known_number_is_a_message_more(take, write_lines, warehouse) -> None:
+    from l2a.tables.contracts import DIALOGUES
+
+    def said() -> list[tuple[str, str]]:
+        (row,) = dicts(warehouse, DIALOGUES)
+        return [(message["role"], message["content"]) for message in row["messages"]]
+
+    path = write_lines("a.jsonl", [event("s", 4, "agent", "Thank you"), event("s", 3, "user", "Jon")])
+    take(path, mapping="events")
+    corrected = write_lines("b.jsonl", [event("s", 3, "user", "John")])
+    assert take(corrected, mapping="events").rows_updated == 1
+    both = [("user", "Jon"), ("user", "John"), ("assistant", "Thank you")]
+    assert said() == both
+    assert take(write_lines("c.jsonl", [event("s", 3, "user", "John")]), mapping="events").rows_unchanged == 1
+
+    right = load("events")
+    other = right.model_copy(update={"roles": {**right.roles, "agent": "tool"}})
+    take(path, mapping=other)
+    assert take(path, mapping="events").rows_unchanged == 2
+    assert said() == [*both, ("tool", "Thank you")]
 
 
 def test_a_night_that_is_not_there_and_a_file_of_another_kind_are_said(take, write_lines, tmp_path) -> None:

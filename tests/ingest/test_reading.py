@@ -1,12 +1,17 @@
-"""When a file that was read is read again: for another split it is refused, for larger limits it is taken."""
+"""When a file that was read is read again: for another split it is refused, for larger limits it is taken, and for a
+mapping or a state that it once had it is taken as if for a new one."""
 
 from __future__ import annotations
+
+import os
+from typing import Any
 
 import pytest
 from helpers import dialogue, dicts
 
 from l2a.errors import UsageError
 from l2a.ingest.reading import Reading
+from l2a.mapping import Mapping, load
 
 MANY = [dialogue(f"s-{number}") for number in range(40)]
 
@@ -85,6 +90,77 @@ def test_a_line_that_was_too_large_comes_in_once_the_limit_is_raised(take, write
     assert take(path).rows_unchanged == 2, "the default is larger still"
     assert take(path) is None
     assert warehouse.read(SOURCES).select(*SOURCES.key).distinct().count() == warehouse.read(SOURCES).count() == 3
+
+
+def faulty() -> Mapping:
+    """The native mapping, but it takes the goal for the domain and does not know the role of the expert."""
+    right = load(None)
+    fields = right.fields.model_copy(update={"domain": right.fields.goal, "goal": None})
+    return right.model_copy(update={"fields": fields, "roles": {"user": "user", "other": "assistant"}})
+
+
+def test_going_back_to_an_earlier_mapping_brings_back_what_it_read_as_often_as_one_goes(
+    take, write_lines, warehouse
+) -> None:
+    from l2a.tables.contracts import DIALOGUES, QUARANTINE, RUNS, SOURCES
+
+    lines = [dialogue("short", "hello", domain="bank", goal="block"), dialogue("long"), "not a line"]
+    path = write_lines("logs.jsonl", lines)
+
+    def told() -> tuple[list[Any], list[Any]]:
+        dialogues = [
+            (row["session_id"], row["dialogue_version"], row["domain"], row["goal"])
+            for row in dicts(warehouse, DIALOGUES)
+        ]
+        return dialogues, [(row["position"], row["reason"]) for row in dicts(warehouse, QUARANTINE)]
+
+    assert take(path).rows_new == 2
+    right = told()
+    assert take(path, mapping=faulty()).rows_quarantined == 2
+    wrong = told()
+    assert wrong != right
+    for number in range(1, 3):
+        counts = take(path)
+        assert (counts.rows_updated, counts.rows_unchanged, counts.rows_quarantined) == (1, 1, 1)
+        assert told() == right
+        assert take(path) is None
+        if number == 1:
+            assert take(path, mapping=faulty()).rows_updated == 1
+            assert told() == wrong
+            assert take(path, mapping=faulty()) is None
+    sources = dicts(warehouse, SOURCES)
+    assert len({tuple(row[name] for name in SOURCES.key) for row in sources}) == len(sources) == 2
+    runs = {row["run_id"]: row["started_at"] for row in dicts(warehouse, RUNS)}
+    assert len(runs) == 5, "each reading is a run of its own"
+    newest = max(sources, key=lambda row: row["ingested_at"])
+    assert runs[newest["run_id"]] == max(runs.values())
+
+
+def test_of_files_that_were_read_by_two_mappings_only_those_last_read_by_the_other_are_read_again(
+    take, write_lines, warehouse
+) -> None:
+    from l2a.tables.contracts import SOURCES
+
+    paths = [write_lines(f"{name}.jsonl", [dialogue(name, "hello", goal="block")]) for name in "ab"]
+    take(*paths)
+    take(paths[0], mapping=faulty())
+    counts = take(*paths)
+    assert (counts.rows_in, counts.rows_updated) == (1, 1)
+    assert take(*paths) is None
+    assert warehouse.read(SOURCES).count() == 3
+
+
+def test_a_file_that_is_put_back_as_it_was_is_read_again(take, write_lines, warehouse) -> None:
+    from l2a.tables.contracts import DIALOGUES, SOURCES
+
+    for text, modified in (("first", 1_000_000_000), ("other", 1_000_000_500), ("first", 1_000_000_000)):
+        path = write_lines("logs.jsonl", [dialogue("s", text)])
+        os.utime(path, (modified, modified))
+        assert take(path).rows_in == 1
+        assert take(path) is None
+        (row,) = dicts(warehouse, DIALOGUES)
+        assert row["messages"][0]["content"] == text
+    assert warehouse.read(SOURCES).count() == 2
 
 
 @pytest.mark.parametrize(
