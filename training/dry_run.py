@@ -33,7 +33,8 @@ def dry_run(settings: Settings, recipe: Recipe, method: str, seed: int) -> list[
     stops = sum(turn.target == "STOP" for turn in job.train)
     too_long = sum(length > recipe.model.max_length for length in lengths) / len(lengths)
     trained = (parameters if recipe.model.lora is None else 0.01 * parameters) if steps else 0.0
-    memory = (parameters * _BYTES[recipe.model.dtype] + trained * 16) / 2**30
+    copies = 2 if _has_reference(recipe, method) else 1
+    memory = (copies * parameters * _BYTES[recipe.model.dtype] + trained * 16) / 2**30
     hours = 6 * parameters * tokens / _FLOPS[recipe.model.dtype] / 3600
     return [
         f"recipe       {recipe.name}: {recipe.about}",
@@ -47,6 +48,12 @@ def dry_run(settings: Settings, recipe: Recipe, method: str, seed: int) -> list[
         f"memory       about {memory:,.1f} GiB for weights, gradients and optimizer, on all devices; answers need more",
         f"hours        about {hours:,.2f} on one core (float32) or one 80 GB card (bfloat16), at a usual speed",
     ]
+
+
+def _has_reference(recipe: Recipe, method: str) -> bool:
+    """Whether the model that a method starts from is kept beside the one that learns; adapters are just left out."""
+    compared = method == "dpo" or (method in RL_METHODS and recipe.rl_of(method).kl > 0)
+    return compared and recipe.model.lora is None
 
 
 def _parameters(recipe: Recipe) -> float:

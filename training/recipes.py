@@ -126,6 +126,10 @@ class Rl(Fitting):
     completion_tokens: int = Field(default=32, ge=4)
     temperature: float = Field(default=1.0, gt=0)
     reward_beta: float = Field(default=2.0, ge=0)
+    kl: float = Field(default=0.0, ge=0)
+    """Weight of the divergence from the model that RL starts from (with LoRA: from the model without adapters), TRL's
+    `beta`; 0 as published. Keeps a small model, whose grader reads meaning and not grammar, from unlearning its
+    language."""
     stop_share: float = Field(default=1 / 3, gt=0, lt=1)
     """Of the prompts, those at STOP turns."""
     start: Literal["base", "sft"] = "base"

@@ -1,13 +1,14 @@
 """The reward of a training: l2a's one definition, graded by whichever judge is configured.
 
 A grade that fails is None: TRL leaves that answer out of its group's baseline. It is never 0, which would punish the
-policy for its judge.
+policy for its judge. An answer that was cut off at the recipe's limit is 0, whatever it says: else a policy learns to
+ramble, as the end of what it says is never seen.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from l2a.dialogue.types import Message
@@ -40,23 +41,30 @@ def row(turn: Turn, chat: list[dict[str, str]]) -> dict[str, Any]:
 
 
 class Reward:
-    """Implements TRL's reward function. `form` and `beta` are those of `l2a.reward.values.reward`."""
+    """Implements TRL's reward function. `form` and `beta` are those of `l2a.reward.values.reward`; `limit` is the most
+    tokens that an answer may have (None: nothing is ever cut)."""
 
     __name__ = "reward"
 
-    def __init__(self, grader: Grader, form: Form, beta: float) -> None:
+    def __init__(self, grader: Grader, form: Form, beta: float, limit: int | None = None) -> None:
         self._grader = grader
         self._form: Form = form
         self._beta = beta
+        self._limit = limit
+        self.ends: Collection[int] = ()
+        """Tokens that end an answer, as the trainer knows them; its model says which, so it sets them."""
         self._second = KeywordGrader()
 
     def __call__(self, prompts: Any, completions: Any, **columns: Any) -> list[float | None]:
-        """One reward per completion; None where the grader failed."""
+        """One reward per completion; None where the grader failed, 0 for an answer that was cut off."""
         texts = [said(completion) for completion in completions]
         utterances = [parse(text) for text in texts]
         asked = questions_of(columns, texts)
         grades, judgements = self.grades(columns["target"], utterances, asked)
         values = [reward(g.r_a, g.r_s, g.omega, beta=self._beta, form=self._form) for g in grades]
+        for place, tokens in enumerate(columns.get("completion_ids") or ()):
+            if self._limit is not None and len(tokens) >= self._limit and tokens[-1] not in self.ends:
+                values[place] = 0.0
         log = columns.get("log_metric")
         if log is not None:
             for name, value in self._curves(columns, texts, utterances, grades, asked, judgements).items():

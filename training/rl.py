@@ -1,11 +1,13 @@
 """GRPO and its kin by TRL: groups of answers at a turn, rewarded by what the user supplied later.
 
-grpo          R = R_s (1 + beta R_a) + Omega; advantages within a group, no KL (arXiv 2510.25441, section 4.3)
+grpo          R = R_s (1 + beta R_a) + Omega; advantages within a group (arXiv 2510.25441, section 4.3)
 gspo          the importance ratio of a whole sequence (arXiv 2507.18071)
 cispo         clipped importance weights instead of clipped updates (arXiv 2506.13585)
 grpo-no-ra    R = (1 + beta) R_s + Omega
 grpo-no-rs    R = beta R_a + Omega, on CONTINUE turns only, and without the stop rule in the prompt
 grpo-sum      R = R_s + R_a + Omega
+
+`kl` adds a penalty for leaving the model that it starts from; as published there is none.
 """
 
 from __future__ import annotations
@@ -119,8 +121,9 @@ def _train(job: Job, method: str, part: Rl, start: Stage, checkpoints: Path, tar
         method not in WITHOUT_STOP_RULE,
     )
     judge = open_grader(job.settings, job.grader, job.root)
-    reward = Reward(judge, FORMS.get(method, "product"), part.reward_beta)
+    reward = Reward(judge, FORMS.get(method, "product"), part.reward_beta, part.completion_tokens)
     trainer = trainer_of(job, method, part, start, renderer, reward, checkpoints)
+    reward.ends = trainer.eos_token_ids
     steps = fit_model(trainer, checkpoints, method, job.curves(method))
     job.save(trainer, start.model, target)
     job.keep_samples(sorted(checkpoints.glob("completions/*.parquet")))
@@ -215,7 +218,7 @@ def configuration(job: Job, method: str, part: Rl, steps: int, folder: Path, eva
         num_generations=part.generations,
         max_completion_length=part.completion_tokens,
         temperature=part.temperature,
-        beta=0.0,
+        beta=part.kl,
         loss_type="cispo" if method == "cispo" else "grpo",
         importance_sampling_level="sequence" if method == "gspo" else "token",
         scale_rewards="group",

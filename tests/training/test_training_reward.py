@@ -72,6 +72,15 @@ def test_each_form_pays_right_answers_and_leaves_failed_grades_out(form: Any, ex
     assert logged["ws"] == 0.5 and logged["wc"] == pytest.approx(2 / 3)
 
 
+def test_an_answer_that_was_cut_off_is_not_paid() -> None:
+    """It ran into the limit without a token that ends an answer; one that ends there is whole."""
+    paid = Reward(Scripted(), "product", 2.0, limit=3)
+    paid.ends = (9,)
+    ids = [[5, 6, 7], [5, 6, 9], [5, 9], [5, 6, 7]]
+    texts = ["Which day?", "Which day?", "Which day?", "Which day do you fail?"]
+    assert paid([], texts, completion_ids=ids, **columns([turn()] * 4)) == [0.0, 4.0, 4.0, 0.0]
+
+
 def test_the_grader_is_told_what_was_said_before_and_after_the_turn() -> None:
     here = turn()
     asked = questions_of(columns([here]), ["Which day?"])[0]
