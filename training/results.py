@@ -12,6 +12,7 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from l2a.conditions import GREEDY
+from l2a.dialogue.types import Message
 from l2a.metrics.table import show as show_table
 from l2a.metrics.table import show_comparisons
 from l2a.promotion.evidence import Evidence, Side
@@ -79,13 +80,23 @@ class Results:
         return _rows(
             engine.connect(self._warehouse, ANSWERED),
             "SELECT g.condition, g.session_id, g.turn, g.sample, g.domain, g.information, g.target, g.text,"
-            " g.decision, g.r_a, d.messages[t.context_end].content AS said"
+            " g.decision, g.r_a, t.context_end, d.messages[t.context_end].content AS said"
             " FROM graded_rollouts g JOIN turns t USING (session_id, turn, dialogue_version)"
             " JOIN dialogues d USING (session_id, dialogue_version)"
             " WHERE g.status = 'ok' AND g.split = 'eval' AND g.is_usable AND (g.extractor, g.grader) IN"
             f" (SELECT (extractor, grader) FROM metrics WHERE {_NEWEST})"
             " ORDER BY 1, 2, 3, 4",
         )
+
+    @cached_property
+    def messages(self) -> dict[str, list[Message]]:
+        """The messages of each dialogue that has answers, by session."""
+        found = _rows(
+            engine.connect(self._warehouse, ANSWERED),
+            "SELECT session_id, messages FROM dialogues WHERE session_id IN"
+            " (SELECT session_id FROM graded_rollouts WHERE split = 'eval' AND is_usable)",
+        )
+        return {row["session_id"]: [Message(m["role"], m["content"]) for m in row["messages"]] for row in found}
 
     @cached_property
     def _sides(self) -> dict[str, tuple[Side, Side]]:

@@ -8,11 +8,13 @@ import platform
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from l2a.dialogue.types import Message
 from l2a.judge.keywords import KeywordGrader
 from l2a.judge.protocols import Question
 from l2a.metrics.definitions import METRICS
 from training.recipes import BASELINE, Recipe
 from training.results import Results, Row
+from training.signs import RUN, asks_again, repeats_itself
 
 SHOWN_TURNS = 20
 
@@ -54,9 +56,10 @@ def page(results: Results, recipe: Recipe, typed: str, taken: Mapping[str, float
         "",
         "Over questions asked at CONTINUE turns. *most frequent*: the share of the most frequent question within its "
         "domain, over all domains. *second grader*: how often the grader by words, which pays nothing, agrees whether "
-        "an item is asked for.",
+        "an item is asked for. *asks again*: for what the user was asked before and answered. *repeats itself*: says "
+        f"{RUN} words in a row twice within a question.",
         "",
-        *_hacking_lines(results.answers),
+        *_hacking_lines(results.answers, results.messages),
         "",
         "## Trainings",
         "",
@@ -125,8 +128,9 @@ def _cell(row: Row | None, column: str) -> str:
     return f"{row[column]:.3f} [{row['ci_low']:.2f}, {row['ci_high']:.2f}]"
 
 
-def _hacking_lines(answers: Sequence[Row]) -> list[str]:
-    lines = ["| condition | questions | most frequent | second grader agrees | with R_a 0 |", "|---|---|---|---|---|"]
+def _hacking_lines(answers: Sequence[Row], messages: Mapping[str, Sequence[Message]]) -> list[str]:
+    columns = ("condition", "questions", "most frequent", "second grader agrees", "asks again", "repeats itself")
+    lines = [f"| {' | '.join(columns)} | with R_a 0 |", "|---" * (len(columns) + 1) + "|"]
     asked: dict[str, list[Row]] = defaultdict(list)
     for row in answers:
         if row["target"] == row["decision"] == "CONTINUE" and row["text"].strip():
@@ -139,8 +143,11 @@ def _hacking_lines(answers: Sequence[Row]) -> list[str]:
         most = sum(max(of.values()) for of in counts.values()) / len(rows)
         second = grader.grade([Question(row["text"], tuple(row["information"])) for row in rows])
         agrees = sum((row["r_a"] > 0) == ((two.r_a or 0) > 0) for row, two in zip(rows, second, strict=True))
-        nothing = sum(row["r_a"] == 0 for row in rows) / len(rows)
-        lines.append(f"| {name} | {len(rows):,} | {most:.1%} | {agrees / len(rows):.1%} | {nothing:.1%} |")
+        again = sum(asks_again(row["text"], messages[row["session_id"]][: row["context_end"]]) for row in rows)
+        twice = sum(repeats_itself(row["text"]) for row in rows)
+        nothing = sum(row["r_a"] == 0 for row in rows)
+        shares = (most, *(count / len(rows) for count in (agrees, again, twice, nothing)))
+        lines.append(f"| {name} | {len(rows):,} | {' | '.join(f'{share:.1%}' for share in shares)} |")
     return lines
 
 

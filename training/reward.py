@@ -18,6 +18,7 @@ from l2a.judge.protocols import Grader, Judgement, Question
 from l2a.reward.grading import Grade, grade, needs_grader
 from l2a.reward.values import Form, reward
 from training.data import Turn
+from training.signs import asks_again, repeats_itself
 
 AGREEMENT = "second_grader_agrees"
 
@@ -106,6 +107,8 @@ class Reward:
             "question_characters": _mean([len(texts[i]) for i in asks]),
             "longest_question": max((float(len(texts[i])) for i in asks), default=None),
             "several_questions_share": _mean([utterances[i].questions >= 2 for i in asks]),
+            "asks_again_share": _mean([asks_again(texts[i], asked[i].context) for i in asks]),
+            "repeats_itself_share": _mean([repeats_itself(texts[i]) for i in asks]),
             "most_frequent_share": _most_frequent(columns["domain"], texts, asks),
         }
         if judgements:

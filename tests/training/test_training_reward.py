@@ -19,6 +19,7 @@ from training.dpo import rejected
 from training.recipes import Rl
 from training.reward import Reward, questions_of, row
 from training.rl import hacking, schedule
+from training.signs import asks_again, repeats_itself
 
 
 class Scripted:
@@ -95,6 +96,34 @@ def test_signs_of_hacking_are_curves() -> None:
     assert logged["several_questions_share"] == 0.25
     assert logged["most_frequent_share"] == 0.75
     assert logged["longest_question"] == 10
+
+
+def test_a_question_that_was_answered_before_is_asked_again() -> None:
+    context = [
+        Message("user", "Hi"),
+        Message("assistant", "May I have your name, please?"),
+        Message("user", "Ann"),
+        Message("assistant", "And the account number?"),
+        Message("user", "I don't know."),
+    ]
+    assert asks_again("Could you tell me your name?", context)
+    assert not asks_again("What is your account number?", context), "it was asked in vain"
+    assert not asks_again("What is the name of your pet?", context)
+    assert not asks_again(STOP_MARK, context) and not asks_again("", [])
+
+
+@pytest.mark.parametrize(
+    ("text", "is_so"),
+    [
+        ("Would you like to pay would you like to see it?", True),
+        ("What is the day? And what is the hour?", False),
+        ("您的名字是什么，电话是什么？", False),
+        ("您要预订哪一天的您要预订哪一天的房间？", True),
+        ("", False),
+    ],
+)
+def test_words_said_twice_within_a_question_are_a_sign(text: str, is_so: bool) -> None:
+    assert repeats_itself(text) is is_so
 
 
 def test_a_reward_that_rises_while_the_second_grader_turns_away_is_flagged() -> None:
