@@ -7,10 +7,8 @@ Nothing is written that would break a contract.
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable, Mapping
-from typing import cast
 
 from delta import DeltaTable
 from py4j.protocol import Py4JJavaError
@@ -18,22 +16,14 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
-from tenacity import (
-    retry,
-    retry_if_exception,
-    retry_if_exception_type,
-    stop_after_attempt,
-    stop_after_delay,
-    wait_fixed,
-    wait_random_exponential,
-)
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from l2a.errors import ContractBroken, TableIncompatible, TableMissing, UsageError
+from l2a.errors import ContractBroken, TableIncompatible, TableMissing
 from l2a.places import folder_or_url
 from l2a.tables.conflicts import CONFLICTS
 from l2a.tables.contract import Contract
+from l2a.tables.creation import VERSION_PROPERTY, create, schema
 
-VERSION_PROPERTY = "l2a.contract.version"
 STEP_BEFORE = {
     "dialogues": "l2a ingest",
     "turns": "l2a slice",
@@ -73,7 +63,7 @@ class Warehouse:
         """As `read`, but a table that is not there yet reads as one without rows."""
         if self.exists(contract):
             return self.read(contract)
-        return self.spark.createDataFrame([], _schema(contract))
+        return self.spark.createDataFrame([], schema(contract))
 
     def version(self, contract: Contract) -> int:
         """The table's Delta version; -1 where it is not there yet."""
@@ -111,7 +101,7 @@ class Warehouse:
         if contract.name in self._checked:
             return
         if not self.exists(contract):
-            self._create(contract)
+            create(self.spark, self.path(contract.name), contract)
         else:
             self._upgrade_or_refuse(contract)
         self._checked.add(contract.name)
@@ -134,7 +124,7 @@ class Warehouse:
                 "column meant something else; ingest the logs into a new --warehouse"
             )
         there = {field.name: field.dataType for field in self.spark.read.format("delta").load(path).schema.fields}
-        for field in _schema(contract).fields:
+        for field in schema(contract).fields:
             if field.name not in there:
                 self._add_column(contract, field)
             elif not _same_type(there[field.name], field.dataType):
@@ -218,32 +208,6 @@ class Warehouse:
         writer = writer.option("txnAppId", name).option("txnVersion", "1")
         self._commit(contract, lambda: writer.save(self.path(contract.name)))
 
-    def _create(self, contract: Contract) -> None:
-        builder = DeltaTable.createIfNotExists(self.spark).location(self.path(contract.name)).comment(contract.grain)
-        for column, field in zip(contract.columns, _schema(contract).fields, strict=True):
-            builder = builder.addColumn(column.name, field.dataType, nullable=column.nullable, comment=column.meaning)
-        builder = builder.property(VERSION_PROPERTY, str(contract.version))
-        builder = builder.property("delta.enableDeletionVectors", "true")
-        if contract.tracks_changes:
-            builder = builder.property("delta.enableChangeDataFeed", "true")
-        for invariant in contract.invariants:
-            # Delta takes a check that says null for broken; ours speak of values that are there.
-            builder = builder.property(f"delta.constraints.{invariant.name}", f"coalesce(({invariant.sql}), true)")
-
-        # While another process makes the same table, its folder is not empty and no table yet.
-        @retry(retry=retry_if_exception(_half_made), stop=stop_after_delay(10), wait=wait_fixed(0.5), reraise=True)
-        def make() -> None:
-            try:
-                builder.execute()
-            except PySparkException:
-                if not self.exists(contract):
-                    raise
-
-        try:
-            make()
-        except PySparkException as error:
-            raise UsageError(f"cannot create {self.path(contract.name)}: {_first_line(error)}") from error
-
     def _add_column(self, contract: Contract, field: T.StructField) -> None:
         added = f"`{field.name}` {field.dataType.simpleString()}"
         self.spark.sql(f"ALTER TABLE delta.`{self.path(contract.name)}` ADD COLUMNS ({added})")
@@ -308,11 +272,6 @@ def sql_text(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-@functools.cache
-def _schema(contract: Contract) -> T.StructType:
-    return cast(T.StructType, T.StructType.fromDDL(contract.ddl))
-
-
 def _same_type(there: T.DataType, wanted: T.DataType) -> bool:
     """Nullability inside arrays and structs is not kept by every writer, and not what a type is about."""
     return there.simpleString() == wanted.simpleString()
@@ -339,11 +298,3 @@ def _history_is_gone(error: Exception) -> bool:
                      "FileNotFoundException", "DELTA_STATE_RECOVER_ERROR", "DELTA_TRUNCATED_TRANSACTION_LOG",
                      "Cannot time travel")
     )  # fmt: skip
-
-
-def _half_made(error: BaseException) -> bool:
-    return isinstance(error, PySparkException) and (isinstance(error, CONFLICTS) or "NON_EMPTY_LOCATION" in str(error))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]

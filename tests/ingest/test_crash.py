@@ -40,11 +40,11 @@ def second_night() -> list[Any]:
 def disturb(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Makes every write of ingestion and slicing count, and one of them the last that the process lives to see."""
     from l2a.ingest.staging import Staging
-    from l2a.tables.warehouse import Warehouse
+    from l2a.tables import warehouse
 
     state = {"writes": 0, "dies_after": None}
 
-    def counted(owner: type, name: str) -> None:
+    def counted(owner: Any, name: str) -> None:
         write = getattr(owner, name)
 
         def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -56,7 +56,8 @@ def disturb(monkeypatch: pytest.MonkeyPatch) -> Any:
 
         monkeypatch.setattr(owner, name, wrapped)
 
-    for owner, name in ((Warehouse, "_commit"), (Warehouse, "_create"), (Staging, "once"), (Staging, "delete")):
+    counted(warehouse, "create")
+    for owner, name in ((warehouse.Warehouse, "_commit"), (Staging, "once"), (Staging, "delete")):
         counted(owner, name)
 
     def die_after(writes: int | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from helpers import open_warehouse
 
 from l2a.errors import ContractBroken, TableIncompatible, TableMissing
+from l2a.tables import creation
 from l2a.tables.contract import Column, Contract, Invariant
 
 THINGS = Contract(
@@ -166,6 +168,45 @@ def test_what_changed_is_known_while_the_history_lasts_and_all_is_taken_after_it
     warehouse.spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
     assert changed(0) is None
     assert len(held(warehouse)) == 3
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        ["_staged_commits/"],
+        [".00000000000000000000.json.2f92.tmp", "..00000000000000000000.json.2f92.tmp.crc"],
+        ["00000000000000000000.json#1"],
+    ],
+)
+def test_a_table_of_which_the_making_was_killed_is_made_by_the_next_run(
+    warehouse, left: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(creation, "SECONDS_FOR_ANOTHER", 1)
+    log = Path(warehouse.path(THINGS.name)) / "_delta_log"
+    log.mkdir(parents=True)
+    for name in left:
+        (log / name).mkdir() if name.endswith("/") else (log / name).write_text("{}")
+    warehouse.upsert(THINGS, table(warehouse, ("s", 1, "a", 1.0)))
+    assert held(warehouse) == [("s", 1, "a", 1.0)]
+
+
+def test_a_table_that_another_process_takes_long_to_make_is_waited_for(
+    warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = open_warehouse(warehouse.spark, str(tmp_path / "elsewhere"))
+    made.upsert(THINGS, table(warehouse, ("s", 1, "other")))
+    there = Path(warehouse.path(THINGS.name))
+    (there / "_delta_log").mkdir(parents=True)
+
+    def finish() -> None:
+        shutil.copytree(made.path(THINGS.name), there, dirs_exist_ok=True, ignore=lambda *_: ["_delta_log"])
+        os.rename(Path(made.path(THINGS.name)) / "_delta_log", there / "_delta_log")
+
+    other = threading.Timer(2, finish)
+    other.start()
+    warehouse.upsert(THINGS, table(warehouse, ("s", 2, "own")))
+    other.join()
+    assert [row[:3] for row in held(warehouse)] == [("s", 1, "other"), ("s", 2, "own")]
 
 
 def test_a_relative_path_is_a_warehouse(spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
