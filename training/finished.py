@@ -58,9 +58,9 @@ def leave(warehouse: str, training: Training) -> None:
         uri,
         Schema([Field(c.name, _TYPES[c.type][0], nullable=c.nullable) for c in TRAININGS.columns]),
         mode="ignore",
+        configuration={VERSION_PROPERTY: str(TRAININGS.version)},
+        raise_if_key_not_exists=False,
     )
-    if VERSION_PROPERTY not in table.metadata().configuration:
-        table.alter.set_table_properties({VERSION_PROPERTY: str(TRAININGS.version)}, raise_if_not_exists=False)
     same = " AND ".join(f"there.{column} = new.{column}" for column in TRAININGS.key)
     for attempt in range(_TRIES):
         try:

@@ -28,6 +28,8 @@ from training.ranks import barrier, is_main
 
 COMPLETE = "complete"
 """Marks a checkpoint that was written to its end."""
+_HALF = ".model-"
+"""What the folder of a model is called while it is written."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,18 @@ class Stage:
             else contextlib.nullcontext()
         )
         with alone:
+            if is_main():
+                self._clean_up()
             barrier()  # all processes of a training find the same
             if self.model.is_dir():
                 say(f"train {self.name}: made already")
             else:
                 self._make(work)
+
+    def _clean_up(self) -> None:
+        """Removes the halves of models that killed trainings left: nobody else is at work here."""
+        for half in self.folder.glob(f"{_HALF}*"):
+            shutil.rmtree(half, ignore_errors=True)
 
     def _waits(self) -> None:
         say(f"train {self.name}: another training makes the same stage, waiting for it")
@@ -80,11 +89,12 @@ class Stage:
     def _make(self, work: Callable[[Path, Path], dict[str, Any]]) -> None:
         checkpoints = self.folder / "checkpoints"
         checkpoints.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=".model-", dir=self.folder))
+        made = Path(tempfile.mkdtemp(prefix=_HALF, dir=self.folder))
         try:
             facts = work(checkpoints, made)
             if is_main():
                 (made / "l2a.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+                os.sync()  # a machine that goes down now must not leave a model of empty files
                 os.replace(made, self.model)
             barrier()
         except Exception as error:
@@ -137,6 +147,7 @@ def _callback(shown: Any, log: Callable[[dict[str, float], int], None]) -> Any:
         def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if state.is_world_process_zero:
                 target = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+                os.sync()
                 (target / COMPLETE).touch()
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from l2a.errors import L2AError
+from l2a.json_file import read_json, write_json
 from l2a.judge.open import grader_name
 from l2a.progress import say
 from l2a.settings import Settings
@@ -40,8 +40,8 @@ class State:
 
 def begin(settings: Settings, file: Path, asked: dict[str, Any]) -> State:
     """What was begun and not finished with the same arguments, or a new beginning on the tables as they are now."""
-    if file.is_file():
-        known = State(**json.loads(file.read_text(encoding="utf-8")))
+    if (found := read_json(file)) is not None:
+        known = State(**found)
         if known.asked == asked and not known.finished:
             known.grader = known.grader or grader_of(settings, asked["method"])
             say(f"train {file.stem}: goes on where it was left, on the tables of {known.started_at[:16]}")
@@ -66,12 +66,8 @@ def grader_of(settings: Settings, method: str) -> str:
 
 
 def save(file: Path, state: State) -> None:
-    if not is_main():
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_suffix(".new")
-    new.write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
-    new.replace(file)
+    if is_main():
+        write_json(file, asdict(state))
 
 
 @contextlib.contextmanager

@@ -19,8 +19,9 @@ import time
 from pathlib import Path
 
 from l2a.errors import JobError
+from l2a.json_file import read_json
 from l2a.launch import tether
-from l2a.launch.record import Job, State, read_json
+from l2a.launch.record import Job, State
 
 LOCK = "running.lock"
 GRACE_SECONDS = 30.0

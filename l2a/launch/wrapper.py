@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from l2a.launch.record import write_json
+from l2a.json_file import write_json
 
 
 def main(folder: Path, number: int, lock: int, command: list[str]) -> None:

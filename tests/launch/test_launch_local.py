@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from l2a.errors import JobError, JobRefused, UsageError
+from l2a.json_file import read_json, write_json
 from l2a.launch.launcher import Launcher
 from l2a.launch.local import LocalRunner
-from l2a.launch.record import State, read_job, read_json, write_json
+from l2a.launch.record import State, read_job
 
 LONG = ["sleep", "60"]
 

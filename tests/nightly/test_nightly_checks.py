@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from whole_tables import table
 
 from l2a.cli import main
-from l2a.launch.record import write_json
+from l2a.json_file import write_json
 from l2a.nightly.advice import advice
 from l2a.nightly.checks import check_night, check_warehouse
 from l2a.nightly.leftovers import clean_trainings

@@ -6,7 +6,11 @@ import dataclasses
 import datetime as dt
 from pathlib import Path
 
+from deltalake import DeltaTable
+
 from l2a.sql import engine
+from l2a.sql.delta import VERSION_PROPERTY
+from l2a.tables.contracts import TRAININGS
 from training.finished import Training, leave
 from training.results import read
 
@@ -45,6 +49,12 @@ def test_a_training_that_is_made_again_after_another_is_the_newest_again(tmp_pat
     assert [row[:3] for row in rows(tmp_path)] == [("b", 2, "run-2"), ("a", 3, "run-3")]
     (newest,) = read(str(tmp_path), 20).trainings
     assert newest["model_version"] == "m-a"
+
+
+def test_the_table_is_from_its_first_version_on_one_that_steps_read(tmp_path: Path) -> None:
+    leave(str(tmp_path), A)
+    first = DeltaTable(str(tmp_path / TRAININGS.name), version=0)
+    assert first.metadata().configuration[VERSION_PROPERTY] == str(TRAININGS.version)
 
 
 def test_a_row_that_is_written_again_stays_as_it_is(tmp_path: Path) -> None:

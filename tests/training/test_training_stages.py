@@ -64,6 +64,15 @@ def test_a_model_that_is_there_is_not_made_again(tmp_path: Path) -> None:
     assert Stage(tmp_path, "sft", ["other data"]).folder != stage.folder
 
 
+def test_what_a_killed_training_left_of_a_model_is_removed(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, "sft", ["data"])
+    half = stage.folder / ".model-killed"
+    half.mkdir(parents=True)
+    (half / "model.safetensors").write_bytes(b"half of the weights")
+    stage.run(lambda checkpoints, model: {"steps": 3})
+    assert [path.name for path in stage.folder.iterdir()] == ["model"]
+
+
 def test_two_trainings_that_start_alike_make_the_stage_once(tmp_path: Path) -> None:
     stage, made, begun = Stage(tmp_path, "base", ["data"]), [], threading.Event()
 
