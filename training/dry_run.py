@@ -57,12 +57,15 @@ def _has_reference(recipe: Recipe, method: str) -> bool:
 
 
 def _parameters(recipe: Recipe) -> float:
+    """Counted on a model without weights, so that any architecture is counted as it is."""
     if recipe.model.source == "tiny":
         t = recipe.model.tiny
         return t.vocabulary * t.hidden + t.layers * (4 * t.hidden**2 + 3 * t.hidden * t.intermediate)
-    config = models.config_of(recipe.model)
-    hidden, layers = config.hidden_size, config.num_hidden_layers
-    return float(config.vocab_size * hidden * 2 + layers * (4 * hidden**2 + 3 * hidden * config.intermediate_size))
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        return float(AutoModelForCausalLM.from_config(models.config_of(recipe.model)).num_parameters())
 
 
 def _work(job: Job, method: str) -> tuple[int, float]:

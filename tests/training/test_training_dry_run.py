@@ -57,6 +57,11 @@ def test_an_epochs_last_step_takes_what_is_left(tmp_path: Path, large: str) -> N
     assert told(make_warehouse(tmp_path, train=9, dev=0), large, "sft")["steps"] == 2 * 2
 
 
+def test_a_models_parameters_are_counted_not_guessed(warehouse: Path, large: str) -> None:
+    # What Qwen2.5-7B, whose sizes these are, is published to have.
+    assert told(warehouse, large, "sft")["model"] == pytest.approx(7615.6, abs=0.1)
+
+
 def test_a_base_model_from_elsewhere_is_not_trained(warehouse: Path, large: str) -> None:
     base, sft = told(warehouse, large, "base"), told(warehouse, large, "sft")
     assert (base["steps"], base["hours"]) == (0, 0)
