@@ -12,6 +12,7 @@ import numpy as np
 
 from l2a.errors import UsageError
 from l2a.judge.embedded.attributes import Attributes
+from l2a.judge.embedded.crowding import Crowd
 from l2a.judge.embedded.extractor import EmbeddedExtractor
 from l2a.judge.embedded.finetune import Weights, with_weights
 from l2a.judge.embedded.grader import EmbeddedGrader, Thresholds
@@ -20,10 +21,10 @@ from l2a.judge.encoder import Encoder
 
 Size = Literal["small", "full"]
 
-JUDGE_VERSION = 14
+JUDGE_VERSION = 15
 """Raised whenever the code would learn something else from the same logs, or answer differently from what it learnt."""
 
-_FORMAT = 3
+_FORMAT = 4
 _WEIGHT = "encoder:"
 """Prefix of the changed encoder weights in judge.npz."""
 
@@ -41,6 +42,7 @@ class EmbeddedJudge:
     values: Values
     weights: Weights
     """Changed layers of the grader's encoder; none in a small judge."""
+    crowd: Crowd
     encoder: Encoder
     """The extractor's encoder: its `coverage` counts what the model does not read."""
 
@@ -57,6 +59,8 @@ class EmbeddedJudge:
             "centres": self.attributes.centres,
             "states": self.values.states,
             "lexical": self.values.lexical,
+            "questions": self.crowd.questions,
+            "replies": self.crowd.replies,
             **{_WEIGHT + name: value for name, value in self.weights.items()},
         }
         np.savez(target / "judge.npz", **arrays)
@@ -79,13 +83,15 @@ def assemble(
     attributes: Attributes,
     values: Values,
     weights: Weights,
+    crowd: Crowd,
     thresholds: Thresholds,
     key: str,
     size: Size,
 ) -> EmbeddedJudge:
     """The two judges over what was learnt, named by a hash of it."""
     digest = hashlib.sha256(f"{JUDGE_VERSION} {size}".encode())
-    for array in (attributes.centres, values.states, values.lexical, *(weights[k] for k in sorted(weights))):
+    arrays = (attributes.centres, values.states, values.lexical, crowd.questions, crowd.replies)
+    for array in (*arrays, *(weights[k] for k in sorted(weights))):
         digest.update(np.ascontiguousarray(array).tobytes())
     learnt = [attributes.names, asdict(thresholds), values.bias, {w: list(n) for w, n in values.counts.items()}]
     digest.update(json.dumps(learnt, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass"))
@@ -94,12 +100,13 @@ def assemble(
     tuned = Encoder(with_weights(weights)) if weights else encoder
     return EmbeddedJudge(
         EmbeddedExtractor(name, encoder, attributes, values),
-        EmbeddedGrader(name, tuned, thresholds),
+        EmbeddedGrader(name, tuned, crowd, thresholds),
         key,
         size,
         attributes,
         values,
         weights,
+        crowd,
         encoder,
     )
 
@@ -119,6 +126,7 @@ def load(folder: str | Path) -> EmbeddedJudge:
         Attributes(tuple(described["attributes"]), learnt["centres"], tuple(described["asked"])),
         Values(learnt["states"], learnt["lexical"], described["bias"], described["words"]),
         {key.removeprefix(_WEIGHT): value for key, value in learnt.items() if key.startswith(_WEIGHT)},
+        Crowd(learnt["questions"], learnt["replies"]),
         Thresholds(**described["thresholds"]),
         described["key"],
         described["size"],

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from l2a.dialogue.types import Fact
+from l2a.judge.embedded.crowding import Crowd
 from l2a.judge.embedded.grader import Reading, Thresholds, read_question, score
 from l2a.judge.encoder import Encoder
 from l2a.judge.protocols import Dialogue, Question
@@ -44,14 +45,14 @@ class Example:
     facts: Sequence[Fact]
 
 
-def calibrate(examples: Sequence[Example], encoder: Encoder, turns: int, seed: int) -> Thresholds:
+def calibrate(examples: Sequence[Example], encoder: Encoder, crowd: Crowd, turns: int, seed: int) -> Thresholds:
     """The grader's thresholds; the defaults where there are too few questions to tell."""
     questions = _drawn(examples, turns, random.Random(seed))
 
     def scores(asked: Sequence[Question]) -> list[float]:
         readings = [one for one in map(read_question, asked) if isinstance(one, Reading) and one.parts]
         found = encoder.encode([text for reading in readings for text in reading.texts()])
-        return [score(reading, found, Thresholds(0.0, 0.0)) for reading in readings]
+        return [score(reading, found, crowd, Thresholds(0.0, 0.0)) for reading in readings]
 
     sourced, plain = scores(questions), scores([dataclasses.replace(one, future=()) for one in questions])
     if min(len(sourced), len(plain)) < MIN_QUESTIONS:

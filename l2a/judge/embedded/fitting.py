@@ -13,8 +13,10 @@ from l2a.errors import UsageError
 from l2a.judge.embedded.artifact import JUDGE_VERSION, EmbeddedJudge, Size, assemble
 from l2a.judge.embedded.attributes import Attributes, learn_attributes
 from l2a.judge.embedded.calibrate import Asked, Example, calibrate
+from l2a.judge.embedded.crowding import crowd
 from l2a.judge.embedded.extractor import NEAR, EmbeddedExtractor, replies
 from l2a.judge.embedded.finetune import DIALOGUES, Exchange, Weights, finetune, with_weights
+from l2a.judge.embedded.sources import SHORT
 from l2a.judge.embedded.text import topical
 from l2a.judge.embedded.values import MAX_READ, learn_values
 from l2a.judge.encoder import Encoder
@@ -76,20 +78,21 @@ def fit(
     say("encoder", 2, 4)
     learner = EmbeddedExtractor("", encoder, attributes, values)
     held = found if len(found) < FEW else _some(found, min(plan.held, len(found) // 5), chance)
+    apart = {id(dialogue) for dialogue in held}
+    rest = [dialogue for dialogue in found if id(dialogue) not in apart]
     weights: Weights = {}
     if plan.steps:
-        apart = {id(dialogue) for dialogue in held}
-        taught = [
-            e for e in _examples([d for d in found if id(d) not in apart], learner, attributes, encoder) if e.asked
-        ]
+        taught = [e for e in _examples(rest, learner, attributes, encoder) if e.asked]
         if taught:
             steps = min(plan.steps, max(1, len(taught) // DIALOGUES))
             weights = finetune([_exchanges(e) for e in taught], attributes.names, steps, seed, progress)
     say("grader", 3, 4)
     tuned = Encoder(with_weights(weights)) if weights else encoder
-    thresholds = calibrate(_examples(held, learner, attributes, encoder), tuned, plan.turns, seed)
+    said = [(question, d.messages[at].content[:SHORT]) for d in rest or held for at, question in replies(d.messages)]
+    around = crowd(said, tuned, seed)
+    thresholds = calibrate(_examples(held, learner, attributes, encoder), tuned, around, plan.turns, seed)
     say("done", 4, 4)
-    return assemble(attributes, values, weights, thresholds, key, size)
+    return assemble(attributes, values, weights, around, thresholds, key, size)
 
 
 def _some(dialogues: Sequence[FitDialogue], many: int, chance: random.Random) -> list[FitDialogue]:

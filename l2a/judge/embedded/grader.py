@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from l2a.dialogue.types import STOP_MARK, Message
+from l2a.judge.embedded.crowding import Crowd
 from l2a.judge.embedded.guard import readable
 from l2a.judge.embedded.listing import lists_topics
 from l2a.judge.embedded.matching import Item, likeness, repetition
@@ -43,9 +44,10 @@ class Thresholds:
 class EmbeddedGrader:
     """Implements `l2a.judge.protocols.Grader` with what `fit` learnt. Deterministic."""
 
-    def __init__(self, name: str, encoder: Encoder, thresholds: Thresholds) -> None:
+    def __init__(self, name: str, encoder: Encoder, crowd: Crowd, thresholds: Thresholds) -> None:
         self._name = name
         self._encoder = encoder
+        self._crowd = crowd
         self.thresholds = thresholds
 
     @property
@@ -61,7 +63,7 @@ class EmbeddedGrader:
     def scores(self, questions: Sequence[Question]) -> list[float]:
         """The score behind each grade. NOTHING where nothing is asked for, or nothing could be judged."""
         prepared, found = self._read(questions)
-        return [score(p, found, self.thresholds) if isinstance(p, Reading) else NOTHING for p in prepared]
+        return [score(p, found, self._crowd, self.thresholds) if isinstance(p, Reading) else NOTHING for p in prepared]
 
     def _read(self, questions: Sequence[Question]) -> tuple[list[Reading | Judgement], Mapping[str, Encoded]]:
         prepared = [read_question(question) for question in questions]
@@ -70,7 +72,7 @@ class EmbeddedGrader:
     def _judge(self, p: Reading, found: Mapping[str, Encoded]) -> Judgement:
         if not p.parts:
             return Judgement(r_a=0.0, asks=p.asks)
-        grade = 1.0 if score(p, found, self.thresholds) >= 0.0 else 0.0
+        grade = 1.0 if score(p, found, self._crowd, self.thresholds) >= 0.0 else 0.0
         if any(map(lists_topics, p.parts)):
             grade = min(grade, 0.5)
         if len(p.parts) > 1:
@@ -102,13 +104,13 @@ NOTHING = -9.0
 """The score of an utterance that asks for nothing nameable: below all others."""
 
 
-def score(reading: Reading, found: Mapping[str, Encoded], thresholds: Thresholds) -> float:
+def score(reading: Reading, found: Mapping[str, Encoded], crowd: Crowd, thresholds: Thresholds) -> float:
     """How far above its threshold the best single question of an utterance comes to the best item; `found` holds every
     text."""
     if not reading.parts:
         return NOTHING
     needed = [thresholds.sourced if item.source.text else thresholds.plain for item in reading.items]
-    best = (likeness(reading.parts, reading.items, found) - np.array(needed)).max(axis=1)
+    best = (likeness(reading.parts, reading.items, found, crowd) - np.array(needed)).max(axis=1)
     # Rounded, so that the last bits of a batch's arithmetic decide no grade.
     return round(float((best - repetition(reading.parts, reading.answered, reading.items, found)).max()), 4)
 
