@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +31,20 @@ class Crowd:
 
     def around_question(self, vectors: Vectors) -> NDArray[np.float64]:
         """How near each question is to its nearest replies, on average; shape (len(vectors),)."""
-        return _nearest(vectors, self.replies)
+        return _nearest(vectors, self._replies)
 
     def around_reply(self, vectors: Vectors) -> NDArray[np.float64]:
         """How near each reply, or item, is to its nearest questions, on average; shape (len(vectors),)."""
-        return _nearest(vectors, self.questions)
+        return _nearest(vectors, self._questions)
+
+    # Every question and item that is graded is compared with them: converted once.
+    @cached_property
+    def _questions(self) -> NDArray[np.float64]:
+        return self.questions.astype(np.float64)
+
+    @cached_property
+    def _replies(self) -> NDArray[np.float64]:
+        return self.replies.astype(np.float64)
 
 
 def crowd(exchanges: Sequence[tuple[str, str]], encoder: Encoder, seed: int) -> Crowd:
@@ -45,8 +55,8 @@ def crowd(exchanges: Sequence[tuple[str, str]], encoder: Encoder, seed: int) -> 
     return Crowd(*(encoder.vectors(texts).astype(np.float16) for texts in drawn))
 
 
-def _nearest(vectors: Vectors, others: NDArray[np.float16]) -> NDArray[np.float64]:
+def _nearest(vectors: Vectors, others: NDArray[np.float64]) -> NDArray[np.float64]:
     if not len(others):
         return np.zeros(len(vectors))
-    cosines = vectors.astype(np.float64) @ others.astype(np.float64).T
+    cosines = vectors.astype(np.float64) @ others.T
     return np.asarray(np.sort(cosines, axis=1)[:, -NEAREST:].mean(axis=1))
