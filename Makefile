@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 READY := .venv/.ready
+CLASSES := .venv/spark-classes.jsa
 EXTRAS := spark judge llm train serve-cpu airflow dev
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations 15
 
@@ -19,6 +20,10 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $(READY)
+
+# Spark's classes, for the many Java processes that the tests start.
+$(CLASSES): $(READY)
+	$(BIN)/python tests/class_archive.py $@
 
 # A few hundred dialogues: each query runs once, and compiling it would cost more than it saves.
 demo: export L2A_SPARK__CONF := {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
@@ -37,20 +42,19 @@ airflow: env
 	@mkdir -p demo
 	@$(BIN)/python -m dags.common.standalone demo
 
-# Everything but real servers, trainings and rehearsals. Several processes, each with a Spark session of its own: most
-# tests wait as much as they compute.
-test: env
-	$(PYTEST) -n 3 --dist worksteal
+# Everything but real servers, trainings and rehearsals. Two processes, each with a Spark session of its own.
+test: env $(CLASSES)
+	$(PYTEST) -n 2 --dist worksteal
 
 # What needs no Spark.
 test-fast: env
 	$(PYTEST) -n 2 --dist worksteal -m "not spark and not slow and not prove"
 
-test-slow: env
+test-slow: env $(CLASSES)
 	$(PYTEST) -n 2 --dist loadfile -m "slow and not prove"
 
 # Rehearsals that take long: 20 kills a step, a million rows, coverage of the intervals.
-prove: env
+prove: env $(CLASSES)
 	$(PYTEST) -m prove --timeout 7200
 
 lint: env

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def decision_points(roles: list[str]) -> list[tuple[int, bool, int, int]]:
-    """(turn, is_final, context_end, utterance_end) of a dialogue with these roles, by a plain loop."""
+    """(turn, is_final, context_end, utterance_messages) of a dialogue with these roles, by a plain loop."""
     starts: list[int] = []
     last = None  # the last role that was no system or tool message
     for place, role in enumerate(roles):
@@ -26,7 +26,7 @@ def decision_points(roles: list[str]) -> list[tuple[int, bool, int, int]]:
         end = start
         while end < len(roles) and roles[end] != "user":
             end += 1
-        points.append((turn, turn == len(starts), start, end))
+        points.append((turn, turn == len(starts), start, end - start))
     return points
 
 
@@ -37,8 +37,8 @@ def split(log: Path, output: Path, *, texts: bool) -> tuple[float, int]:
         for line in lines:
             dialogue = json.loads(line)
             session, messages = dialogue["session_id"], dialogue["messages"]
-            for turn, final, start, end in decision_points([message["role"] for message in messages]):
-                row: list[object] = [session, turn, final, start, end]
+            for turn, final, start, length in decision_points([message["role"] for message in messages]):
+                row: list[object] = [session, turn, final, start, length]
                 if texts:
                     row += [messages[:start], messages[start:]]
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from l2a.tables.warehouse import Warehouse
 
 DRIVER_MEMORY = "3g"
-POINTS = "array<struct<turn:int,is_final:boolean,context_end:int,utterance_end:int>>"
+POINTS = "array<struct<turn:int,is_final:boolean,context_end:int,utterance_messages:int>>"
 
 
 def seconds(warehouse: Path, *parts: str, tasks: int = 2, cores: int | None = None) -> dict[str, float]:

@@ -17,18 +17,18 @@ ANY_DOMAIN = ""
 _PARTS = 1_000_000
 
 
-def utterance(messages: Column, start: Column, end: Column) -> Column:
-    """What the expert says in messages[start:end], one message a line; null where nobody speaks there."""
-    spoken = F.filter(F.slice(messages, start + 1, end - start), lambda m: m["role"] == "assistant")
+def utterance(messages: Column, start: Column, count: Column) -> Column:
+    """What the expert says in `count` messages from `start` on, one message a line; null where nobody speaks there."""
+    spoken = F.filter(F.slice(messages, start + 1, count), lambda m: m["role"] == "assistant")
     return F.when(F.size(spoken) > 0, F.array_join(spoken["content"], "\n"))
 
 
 def expert(turns: DataFrame) -> DataFrame:
     """The expert's own utterance of each turn, the mark at the final one: adds sample, text, error, model_version.
 
-    turns: session_id, turn, is_final, context_end, utterance_end, messages, ...
+    turns: session_id, turn, is_final, context_end, utterance_messages, messages, ...
     """
-    said = utterance(F.col("messages"), F.col("context_end"), F.col("utterance_end"))
+    said = utterance(F.col("messages"), F.col("context_end"), F.col("utterance_messages"))
     return turns.withColumns(
         {
             "sample": F.lit(0),
@@ -44,7 +44,7 @@ def questions(train: DataFrame) -> DataFrame:
 
     train: usable turns of the train split, in the columns of `expert`. A question is in as often as it was asked.
     """
-    said = utterance(F.col("messages"), F.col("context_end"), F.col("utterance_end"))
+    said = utterance(F.col("messages"), F.col("context_end"), F.col("utterance_messages"))
     asked = (
         train.where("NOT is_final")
         .select("session_id", "turn", _domain().alias("domain"), said.alias("text"))

@@ -9,7 +9,7 @@ SELECT
   turn,
   is_final,
   context_end,
-  utterance_end,
+  utterance_messages,
   dialogue_version,
   split,
   dropped_reason,
@@ -28,7 +28,7 @@ FROM (
     t.turn,
     t.is_final,
     t.context_end,
-    t.utterance_end,
+    t.utterance_messages,
     t.dialogue_version,
     t.split,
     t.dropped_reason,
@@ -43,7 +43,7 @@ FROM (
       slice(d.messages, t.context_end + 1, size(d.messages)), m -> named_struct('role', m.role, 'content', m.content)
     ) AS future,
     filter(
-      slice(d.messages, t.context_end + 1, t.utterance_end - t.context_end), m -> m.role = 'assistant'
+      slice(d.messages, t.context_end + 1, t.utterance_messages), m -> m.role = 'assistant'
     ) AS spoken
   FROM turns t
   JOIN dialogues d ON d.session_id = t.session_id AND d.dialogue_version = t.dialogue_version

@@ -31,7 +31,7 @@ def logs(warehouse: Path, dialogues: int) -> None:
     keys = [{"session_id": session(n), "dialogue_version": "v1", "split": "eval"} for n in range(dialogues)]
     write(warehouse, "dialogues", [{**key, "source": "a", "domain": "bank", "messages": talk} for key in keys])
     places = [{**key, "turn": turn, "is_final": turn == 3, "context_end": turn} for key in keys for turn in (1, 2, 3)]
-    write(warehouse, "turns", [{**place, "utterance_end": place["turn"] + 1} for place in places])
+    write(warehouse, "turns", [{**place, "utterance_messages": 1} for place in places])
     write(
         warehouse,
         "objectives",

@@ -70,7 +70,7 @@ def _turn(
     key = {"session_id": f"s-{i}", "turn": turn, "dialogue_version": "v1"}
     dropped = "nothing_gained" if (i + turn) % 13 == 0 and not final else None
     target = "STOP" if final or dropped else "CONTINUE"
-    made["turns"].append({**key, "is_final": final, "context_end": 1, "utterance_end": 1, "split": split})
+    made["turns"].append({**key, "is_final": final, "context_end": 1, "utterance_messages": 0, "split": split})
     made["objectives"].append(
         {
             **key,

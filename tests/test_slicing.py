@@ -15,7 +15,7 @@ Turn = tuple[int, bool, int, int]
 
 
 def slicer(roles: tuple[str, ...]) -> list[Turn]:
-    """(turn, is_final, context_end, utterance_end), written from the slicing rule as plain loops over utterances."""
+    """(turn, is_final, context_end, utterance_messages), by the slicing rule in plain loops over utterances."""
     utterances: list[tuple[str, int]] = []
     for place, role in enumerate(roles):
         if role in ("user", "assistant") and (not utterances or utterances[-1][0] != role):
@@ -24,10 +24,10 @@ def slicer(roles: tuple[str, ...]) -> list[Turn]:
     points = []
     for number, (role, start) in enumerate(utterances):
         if role == "assistant" and any(earlier == "user" for earlier, _ in utterances[:number]):
-            points.append((start, starts[number + 1]))
+            points.append((start, starts[number + 1] - start))
     if utterances and utterances[-1][0] == "user":
-        points.append((len(roles), len(roles)))
-    return [(turn, turn == len(points), context, end) for turn, (context, end) in enumerate(points, start=1)]
+        points.append((len(roles), 0))
+    return [(turn, turn == len(points), context, length) for turn, (context, length) in enumerate(points, start=1)]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def sliced(spark: Any) -> Any:
             [(i, [(role, 'user: "x"') for role in roles]) for i, roles in enumerate(sequences)],
             "i int, messages array<struct<role:string,content:string>>",
         )
-        points = with_decision_points(table).select("i", "turn", "is_final", "context_end", "utterance_end")
+        points = with_decision_points(table).select("i", "turn", "is_final", "context_end", "utterance_messages")
         turns: list[list[Turn]] = [[] for _ in sequences]
         for i, *point in sorted(points.collect()):
             turns[i].append(tuple(point))
@@ -90,7 +90,7 @@ def test_fault_2_one_final_turn_and_no_context_with_the_closing_utterance(sliced
     assert [final for _, final, _, _ in turns] == [False, False, True]
     assert all("Goodbye." not in context and "user: Done." not in context for context in contexts(sliced, SESSION))
     (open_end,) = sliced([tuple(role for role, _ in SESSION[:6])])
-    assert [(final, context, end) for _, final, context, end in open_end][-1] == (True, 6, 6)
+    assert [(final, context, length) for _, final, context, length in open_end][-1] == (True, 6, 0)
 
 
 def test_fault_3_text_that_quotes_roles_and_marks_changes_nothing(sliced) -> None:

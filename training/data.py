@@ -25,7 +25,7 @@ _DIALOGUES = """
 SELECT session_id, domain, goal, [m.role FOR m IN messages] AS roles, [m.content FOR m IN messages] AS contents
 FROM dialogues WHERE split = $split ORDER BY session_id"""
 _TURNS = """
-SELECT t.session_id, t.turn, t.is_final, t.context_end, t.utterance_end, o.information, o.decision
+SELECT t.session_id, t.turn, t.is_final, t.context_end, t.utterance_messages, o.information, o.decision
 FROM turns t
 JOIN dialogues d USING (session_id, dialogue_version)
 JOIN objectives o USING (session_id, turn, dialogue_version)
@@ -52,7 +52,7 @@ class Turn:
     turn: int
     is_final: bool
     context_end: int
-    utterance_end: int
+    utterance_messages: int
     information: tuple[str, ...]
     target: Decision
 
@@ -71,7 +71,7 @@ class Turn:
         """What a policy is to say here by the expert's example: their utterance, or the mark where they stopped."""
         if self.is_final:
             return STOP_MARK
-        said = self.dialogue.messages[self.context_end : self.utterance_end]
+        said = self.future[: self.utterance_messages]
         return "\n".join(m.content for m in said if m.role == "assistant")
 
 

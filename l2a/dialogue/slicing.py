@@ -26,8 +26,8 @@ POINT = "D"
 def with_decision_points(dialogues: DataFrame) -> DataFrame:
     """One row per decision point of `dialogues` (with a column messages: array of structs with a field role).
 
-    Replaces `messages` by turn (int, from 1), is_final, context_end, utterance_end: the context is
-    messages[0:context_end]; the expert's utterance lies in messages[context_end:utterance_end], which also holds system
+    Replaces `messages` by turn (int, from 1), is_final, context_end, utterance_messages: the context is
+    messages[0:context_end]; the expert's utterance lies in the `utterance_messages` after it, which also hold system
     and tool messages that stand between the expert's. A dialogue in which no user speaks gives no row.
     """
     marked = dialogues.withColumn("_word", _marked(_word())).withColumn("_count", F.size("messages")).drop("messages")
@@ -41,7 +41,7 @@ def with_decision_points(dialogues: DataFrame) -> DataFrame:
     return turns.withColumns(
         {
             "is_final": F.col("turn") == F.col("_points"),
-            "utterance_end": F.when(reply > 0, reply - 1).otherwise(F.col("_count")),
+            "utterance_messages": F.when(reply > 0, reply - 1).otherwise(F.col("_count")) - F.col("context_end"),
         }
     ).drop("_word", "_count", "_points")
 

@@ -60,12 +60,17 @@ def open_table(storage: Local | Remote, name: str, version: int | None = None) -
 
 
 def check(snapshot: Snapshot, contract: Contract) -> None:
-    """Raises `TableIncompatible` for a table that a newer l2a wrote, or that holds other types than the contract's."""
+    """Raises `TableIncompatible` for a table that another l2a wrote, or that holds other types than the contract's."""
     written_by = snapshot.table.metadata().configuration.get(VERSION_PROPERTY)
     if written_by is not None and int(written_by) > contract.version:
         raise TableIncompatible(
             f"the table {contract.name} was written by a newer l2a (contract {written_by}, known {contract.version}): "
             "upgrade l2a"
+        )
+    if written_by is not None and int(written_by) < contract.version:
+        raise TableIncompatible(
+            f"the table {contract.name} was written by an older l2a (contract {written_by}, needed "
+            f"{contract.version}) in which a column meant something else; ingest the logs into a new --warehouse"
         )
     for column in contract.columns:
         there = snapshot.types.get(column.name, column.type)

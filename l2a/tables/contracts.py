@@ -88,6 +88,7 @@ DIALOGUES = Contract(
         ),
     ),
     tracks_changes=True,
+    version=2,
 )
 
 TURNS = Contract(
@@ -99,7 +100,7 @@ TURNS = Contract(
         TURN,
         Column("is_final", "boolean", "whether this is the dialogue's last decision point"),
         Column("context_end", "int", "the context is messages[0:context_end]"),
-        Column("utterance_end", "int", "the expert's utterance lies in messages[context_end:utterance_end]"),
+        Column("utterance_messages", "int", "the expert's utterance lies in so many messages after the context"),
         DIALOGUE_VERSION,
         SPLIT,
         Column("dropped_reason", "string", "why the turn is left out: outcome (not successful); null: usable", True),
@@ -108,9 +109,10 @@ TURNS = Contract(
         KNOWN_SPLIT,
         Invariant("turn_from_1", "turn >= 1", "turns are numbered from 1"),
         Invariant("has_context", "context_end >= 1", "every context holds at least one message"),
-        Invariant("utterance_follows", "utterance_end >= context_end", "the utterance follows its context"),
+        Invariant("utterance_follows", "utterance_messages >= 0", "the utterance follows its context"),
     ),
     tracks_changes=True,
+    version=2,
 )
 
 OBJECTIVES = Contract(

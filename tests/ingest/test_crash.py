@@ -107,6 +107,7 @@ def test_death_after_every_write_of_ingest_and_slice_leaves_no_trace(
     assert list((tmp_path / "disturbed" / "_staging").iterdir()) == []
 
 
+@pytest.mark.prove
 def test_a_way_back_to_an_earlier_mapping_that_dies_after_every_write_is_one_run(
     take, write_lines, warehouse, disturb, spark, tmp_path
 ) -> None:

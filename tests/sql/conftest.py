@@ -14,20 +14,27 @@ sys.path.insert(0, str(Path(__file__).parent))
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+BY_SPARK = ("dialogues", "turns", "runs")
+"""With structs in arrays, with a key of several columns, with a map."""
 Answer = Callable[[str], tuple[list[str], list[tuple[Any, ...]]]]
 
 
 @pytest.fixture(scope="session")
 def literal_warehouse(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A warehouse written by Spark, with deletion vectors, under a path that needs quoting everywhere."""
+    """A warehouse under a path that needs quoting everywhere; some tables are Spark's, with deletion vectors."""
+    import delta_rows
     import literal
 
     from l2a.tables.contracts import BY_NAME
     from l2a.tables.warehouse import Warehouse
 
-    warehouse = Warehouse(spark, str(tmp_path_factory.mktemp("sql") / "o'clock 仓库"))
-    for name in literal.ROWS:
-        literal.write(warehouse, BY_NAME[name])
+    root = tmp_path_factory.mktemp("sql") / "o'clock 仓库"
+    warehouse = Warehouse(spark, str(root))
+    for name, rows in literal.ROWS.items():
+        if name in BY_SPARK:
+            literal.write_by_spark(warehouse, BY_NAME[name])
+        else:
+            delta_rows.write(root, name, rows)
     return warehouse.root
 
 

@@ -40,8 +40,8 @@ def _dialogue(session: str, domain: str | None, outcome: str | None, split: str)
 def _turns(session: str, split: str, dropped: str | None = None) -> list[dict[str, Any]]:
     common = {"session_id": session, "dialogue_version": "v1", "split": split, "dropped_reason": dropped}
     return [
-        {**common, "turn": 1, "is_final": False, "context_end": 1, "utterance_end": 3},
-        {**common, "turn": 2, "is_final": True, "context_end": 5, "utterance_end": 6},
+        {**common, "turn": 1, "is_final": False, "context_end": 1, "utterance_messages": 2},
+        {**common, "turn": 2, "is_final": True, "context_end": 5, "utterance_messages": 1},
     ]
 
 
@@ -248,7 +248,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def write(warehouse: Warehouse, contract: Contract) -> None:
+def write_by_spark(warehouse: Warehouse, contract: Contract) -> None:
     """Writes a table's literal rows, and leaves a deletion vector: one row is deleted and written again."""
     from pyspark.sql.types import StructType
 

@@ -74,12 +74,14 @@ def test_folders_of_steps_at_work_are_no_tables(tmp_path: Path) -> None:
     assert not names & {"_staging", "notes"}
 
 
-def test_a_table_of_a_newer_l2a_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("version", "age"), [("99", "newer"), ("0", "older")])
+def test_a_table_of_another_l2a_is_refused(tmp_path: Path, version: str, age: str) -> None:
     write_deltalake(tmp_path / "judges", pa.table(JUDGE))
     log = tmp_path / "judges" / "_delta_log" / "00000000000000000000.json"
     said = log.read_text(encoding="utf-8")
-    log.write_text(said.replace('"configuration":{', '"configuration":{"l2a.contract.version":"99"'), encoding="utf-8")
-    with pytest.raises(TableIncompatible, match="judges was written by a newer l2a"):
+    ours = f'"configuration":{{"l2a.contract.version":"{version}"'
+    log.write_text(said.replace('"configuration":{', ours), encoding="utf-8")
+    with pytest.raises(TableIncompatible, match=f"judges was written by an? {age} l2a"):
         connect(str(tmp_path))
 
 

@@ -34,10 +34,10 @@ def dialogue(number: int, split: str) -> dict[str, object]:
 
 def turns(one: dict[str, object]) -> list[dict[str, object]]:
     key = {name: one[name] for name in ("session_id", "dialogue_version", "split")}
-    places = ((1, False, 1, 2), (2, False, 3, 4), (3, True, 5, 6))
+    places = ((1, False, 1), (2, False, 3), (3, True, 5))
     return [
-        {**key, "turn": turn, "is_final": final, "context_end": start, "utterance_end": end, "dropped_reason": None}
-        for turn, final, start, end in places
+        {**key, "turn": turn, "is_final": final, "context_end": start, "utterance_messages": 1, "dropped_reason": None}
+        for turn, final, start in places
     ]
 
 
@@ -68,7 +68,7 @@ TYPES = {
     "information": pa.list_(pa.string()),
     "turn": pa.int32(),
     "context_end": pa.int32(),
-    "utterance_end": pa.int32(),
+    "utterance_messages": pa.int32(),
     "is_final": pa.bool_(),
 }
 

@@ -33,7 +33,7 @@ from l2a.sql.status import NEWEST_EXTRACTOR
 
 _QUESTIONS = f"""
 SELECT d.session_id, d.domain, d.goal, [m.role FOR m IN d.messages], [m.content FOR m IN d.messages],
-  t.context_end, t.utterance_end, o.information
+  t.context_end, t.utterance_messages, o.information
 FROM objectives o
 JOIN turns t USING (session_id, turn, dialogue_version)
 JOIN dialogues d USING (session_id, dialogue_version)
@@ -141,7 +141,7 @@ def questions(warehouse: str, most: int) -> list[Asked]:
     """
     connection = engine.connect(warehouse, ("objectives", "turns", "dialogues", "runs", "judges"))
     rows = connection.execute(_QUESTIONS, {"most": (most + 1) // 2}).fetchall()
-    said = [" ".join(row[4][i] for i in range(row[5], row[6]) if row[3][i] == "assistant") for row in rows]
+    said = [" ".join(row[4][i] for i in range(row[5], row[5] + row[6]) if row[3][i] == "assistant") for row in rows]
     found = []
     for i, (session, domain, goal, roles, contents, end, _, information) in enumerate(rows):
         context, future = _messages(roles[:end], contents[:end]), _messages(roles[end:], contents[end:])
