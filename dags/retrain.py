@@ -115,13 +115,14 @@ with DAG(
     @task.short_circuit(execution_timeout=timedelta(hours=2))
     def promote(planned: dict[str, Any]) -> bool:
         """Applies the rule of promotion; says why or why not."""
+        from l2a.nightly.training import in_production
         from l2a.nightly.training import promote as apply_rule
 
         decided = apply_rule(settings(), planned["condition"], CONFIG)
         print(f"{planned['condition']}: {decided['outcome']}")
         for reason in decided["reasons"]:
             print(reason)
-        return bool(decided["outcome"] == "promoted")
+        return in_production(decided)
 
     @task(outlets=[MODEL_PROMOTED], execution_timeout=SHORT)
     def announce(planned: dict[str, Any], *, outlet_events: Any = None) -> None:

@@ -176,7 +176,7 @@ def _ports() -> Iterator[Finding]:
 
 
 def _endpoints(settings: Settings) -> Iterator[Finding]:
-    for endpoint in settings.llm.endpoints:
+    for endpoint in dict.fromkeys((*settings.llm.endpoints, *settings.llm.policy_endpoints)):
         yield _endpoint(endpoint, os.environ.get(settings.llm.api_key_env))
     if not settings.llm.endpoints:
         yield Finding("LLM endpoints", "note", "none configured; the embedded judge needs none", "see llm.endpoints")

@@ -5,7 +5,7 @@
     │   └── MappingError          a mapping file that cannot be understood
     ├── TableError                a warehouse or a table that cannot be used
     │   ├── TableMissing          a step needs a table that an earlier step has not written yet
-    │   ├── TableIncompatible     written by a newer l2a, or not by l2a at all
+    │   ├── TableIncompatible     written by another l2a, or not by l2a at all
     │   └── ContractBroken        rows that would break a table's contract; nothing was committed
     ├── InputUnreadable           a log file that is damaged, or still being written
     ├── EnvironmentProblem        Java, jars, disk, ports: `l2a doctor` says more

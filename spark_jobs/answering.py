@@ -29,11 +29,19 @@ def asked_of(condition: str, llm: LLMSettings, given: Mapping[str, Any]) -> LLMS
 
     given: the command's own options (`llm_given`), which `llm` holds too. What the settings name as model and version
     is the judge, which must never answer for a policy: without options, a policy is served under its condition's name
-    at `policy_endpoints`.
+    at `policy_endpoints`. Where those are not set, the judge's endpoints are asked for a policy that options name.
+    Raises `UsageError` for options that nobody is there to be asked by.
     """
     named = {name: given.get(name) for name in ("endpoints", "model", "model_version")}
-    there = llm.endpoints if any(named.values()) else llm.policy_endpoints
     model, version = named["model"] or condition, named["model_version"]
+    there = llm.endpoints
+    if not named["endpoints"]:
+        there = llm.policy_endpoints or (llm.endpoints if named["model"] or version else ())
+    if not there and (named["model"] or version):
+        raise UsageError(
+            "--model and --model-version name what is served, and no endpoint is set: give --endpoint URL, or set "
+            "[llm] policy_endpoints; without these options a registered model is asked in this process"
+        )
     return llm.model_copy(update={"endpoints": there, "model": model, "model_version": version})
 
 

@@ -9,14 +9,20 @@ import click
 from l2a.launch.tether import follow
 from l2a.options import llm_given, llm_options, settings_of
 from l2a.settings import Settings
+from l2a.tables.hadoop import file_system
 from l2a.tables.warehouse import Warehouse
 
 
 def open_warehouse(settings: Settings) -> Warehouse:
-    """The warehouse of the settings, through the session of this process (made if there is none)."""
+    """The warehouse of the settings, through the session of this process (made if there is none).
+
+    Raises `EnvironmentProblem` where Spark cannot reach it.
+    """
     from spark_jobs import session
 
-    return Warehouse(session.get(settings.spark), settings.warehouse)
+    warehouse = Warehouse(session.get(settings.spark), settings.warehouse)
+    file_system(warehouse.spark, warehouse.root)
+    return warehouse
 
 
 def start(config: str | None, warehouse: str | None, **options: Any) -> tuple[Settings, Warehouse]:

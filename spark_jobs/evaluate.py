@@ -198,7 +198,7 @@ def command(
     all_again: bool,
     config: str | None,
     warehouse: str | None,
-) -> None:
+) -> str:
     """Grades into metrics with intervals; prints the table."""
     weights = [what_if.parse_weights(text) for text in omegas]
     single = betas[0] if betas and len(betas) == 1 else None
@@ -223,6 +223,7 @@ def command(
         )
         grades = usable_grades(tables, evaluation(tables, settings.judge, chosen)).where(EVAL)
         show_rankings(wanted, what_if.mean_rewards(grades, wanted))
+    return str(rows[0]["evaluation_id"])  # for `l2a grid`, which tells of this one
 
 
 if __name__ == "__main__":

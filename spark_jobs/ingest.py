@@ -63,7 +63,7 @@ def ingest(
     read_with = str(reading)
     run_id = digest("ingest", fresh, read_with, *after)
     staging = Staging(spark, warehouse.root, run_id)
-    intake = Intake(warehouse, staging, mapping, settings, given_split, dt.datetime.now(dt.UTC), sorted(before))
+    intake = Intake(warehouse, staging, mapping, settings, given_split, dt.datetime.now(dt.UTC))
 
     def work() -> Counts:
         try:

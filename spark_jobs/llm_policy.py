@@ -19,7 +19,7 @@ from l2a.llm.prompts.rollout import rollout_request
 from l2a.llm.prompts.tokens import policy_prompt
 from l2a.llm.request import ChatRequest
 from l2a.llm.settings import LLMSettings
-from l2a.llm.versions import resolve_model_version
+from l2a.llm.versions import resolve_endpoints
 from l2a.settings import EvaluateSettings
 from l2a.tables.warehouse import Warehouse
 from spark_jobs.calls import Paid
@@ -62,11 +62,11 @@ class LLMPolicy:
 
 
 def llm_policy(settings: EvaluateSettings, llm: LLMSettings, *, greedy: bool) -> LLMPolicy:
-    """The policy of these settings. Raises what `resolve_model_version` raises."""
-    version = resolve_model_version(llm)
-    assert llm.model is not None, "resolve_model_version refuses settings without a model"
+    """The policy of these settings, at the endpoints that serve it. Raises what `resolve_endpoints` raises."""
+    version, endpoints = resolve_endpoints(llm)
+    assert llm.model is not None, "resolve_endpoints refuses settings without a model"
     return LLMPolicy(
-        llm,
+        llm.model_copy(update={"endpoints": endpoints}),
         llm.model,
         version,
         samples=1 if greedy else settings.samples,

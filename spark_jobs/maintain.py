@@ -6,6 +6,7 @@ l2a maintain --only vacuum                     one part: optimize, vacuum, clean
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 from collections.abc import Callable
 
@@ -70,7 +71,7 @@ def clean(warehouse: Warehouse, settings: Settings) -> Counts:
     """What dead runs left: answers in the spool (into the table first), staged lines, checkpoints, job folders."""
     if warehouse.exists(LLM_CALLS):
         drain(warehouse)
-    removed = [f"staging of run {run}" for run in _remove_staging(warehouse)]
+    removed = [f"staging of run {run}" for run in _remove_staging(warehouse, settings.maintenance.retain_hours)]
     removed += clean_trainings(settings)
     for what in removed:
         say(f"clean: removed {what}")
@@ -147,14 +148,21 @@ def _there(warehouse: Warehouse) -> list[Contract]:
     return [contract for contract in ALL if warehouse.exists(contract)]
 
 
-def _remove_staging(warehouse: Warehouse) -> list[str]:
-    """Staging folders of runs that are finished; an unfinished one is what its next try works from."""
+def _remove_staging(warehouse: Warehouse, hours: float) -> list[str]:
+    """Staging folders of runs that are finished, or in which nothing was written for so long.
+
+    An unfinished one is what its next try works from, which never comes where the files were changed meanwhile.
+    """
     left = left_behind(warehouse.spark, warehouse.root)
     known = warehouse.read_or_empty(RUNS).where(F.col("run_id").isin(left)).select("run_id") if left else None
-    finished = [] if known is None else sorted(row["run_id"] for row in known.collect())
-    for run in finished:
-        Staging(warehouse.spark, warehouse.root, run).delete()
-    return finished
+    finished = set() if known is None else {row["run_id"] for row in known.collect()}
+    since, removed = dt.datetime.now(dt.UTC) - dt.timedelta(hours=hours), []
+    for run in left:
+        staging = Staging(warehouse.spark, warehouse.root, run)
+        if run in finished or staging.last_written() < since:
+            staging.delete()
+            removed.append(run)
+    return removed
 
 
 @click.command(cls=Command)

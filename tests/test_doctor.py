@@ -51,6 +51,13 @@ def test_spark_is_tried_with_the_settings_of_the_file(tmp_path: Path) -> None:
     assert f"PROBLEM  Spark: setting spark.jars: the folder {tmp_path} holds no delta-spark jar" in done.output
 
 
+def test_the_judges_endpoints_and_the_policies_are_asked_each_once() -> None:
+    down, shared = "http://127.0.0.1:9/v1", "http://127.0.0.1:10/v1"
+    llm = {"endpoints": [shared], "policy_endpoints": [shared, down]}
+    found = doctor._endpoints(load(options={"llm": llm}))
+    assert [finding.about for finding in found] == [f"endpoint {shared}", f"endpoint {down}"]
+
+
 def until_gone(number: int) -> None:
     for _ in range(100):
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,3 +84,18 @@ def test_an_empty_warehouse_is_maintained_without_a_word(warehouse: Warehouse, s
     maintain(warehouse, settings)
     with pytest.raises(TableMissing):
         warehouse.read(DIALOGUES)
+
+
+def test_staged_lines_of_a_run_that_never_comes_back_go_after_the_retention(
+    warehouse: Warehouse, settings: Settings
+) -> None:
+    from spark_jobs.maintain import clean
+
+    for run, days in (("at-work", 1), ("given-up", 30)):
+        part = Path(warehouse.root) / "_staging" / run / "lines" / "part.parquet"
+        part.parent.mkdir(parents=True)
+        part.write_bytes(b"text of a customer")
+        for path in (part, *part.parents[:2]):
+            os.utime(path, (time.time() - days * 86_400,) * 2)
+    clean(warehouse, settings)
+    assert [folder.name for folder in (Path(warehouse.root) / "_staging").iterdir()] == ["at-work"]

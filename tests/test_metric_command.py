@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from helpers import dicts, open_warehouse
 from metric_rows import EXTRACTOR, GRADER, SKILL, fill, write
 
+from l2a.cli import main
 from l2a.metrics import METRIC_NAMES
 from l2a.tables.contracts import COMPARISONS, GRADES, METRICS, ROLLOUTS, RUNS
 
@@ -128,6 +129,20 @@ def test_one_beta_is_an_evaluation_of_its_own(l2a_evaluate: Evaluate, ready: War
     assert done.exit_code == 0, done.output
     assert "beta 1." in done.stdout and "mean reward if" not in done.stdout
     assert {row["beta"] for row in dicts(ready, METRICS)} >= {1.0}
+
+
+def test_it_returns_the_evaluation_that_it_tells_of_though_another_is_newer(
+    ready: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("L2A_EVALUATE__REPLICATES", "100")
+    words = ["evaluate", "--warehouse", ready.root, "--extractor", EXTRACTOR, "--grader", GRADER]
+
+    def returned(*arguments: str) -> object:
+        return CliRunner().invoke(main, [*words, *arguments], standalone_mode=False).return_value
+
+    first = returned()
+    assert first in {row["evaluation_id"] for row in dicts(ready, METRICS)}
+    assert returned("--beta", "3") != first == returned()
 
 
 def test_a_policy_that_was_rolled_out_anew_is_not_measured_by_its_older_grades(

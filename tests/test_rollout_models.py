@@ -194,5 +194,13 @@ def test_a_policy_is_asked_under_its_own_name_unless_options_say_otherwise() -> 
 
     assert asked() == (("http://gpu/v1",), "grpo", None)
     assert asked(endpoints=("http://here",)) == (("http://here/v1",), "grpo", None)
+    assert asked(model="policy") == (("http://gpu/v1",), "policy", None)
+    assert asked(model_version="3") == (("http://gpu/v1",), "grpo", "3")
+    settings["policy_endpoints"] = []
+    assert asked() == ((), "grpo", None)
     assert asked(model="policy") == (("http://judge/v1",), "policy", None)
+    settings["endpoints"] = []
+    for named in ({"model": "policy"}, {"model_version": "3"}):
+        with pytest.raises(UsageError, match=r"--endpoint URL.*policy_endpoints"):
+            asked(**named)
     assert asked(endpoints=("http://here",), model="p", model_version="3") == (("http://here/v1",), "p", "3")

@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
@@ -36,8 +36,9 @@ def condition_name(method: str, seed: int) -> str:
 
 def grid(
     recipe: Recipe, conditions: Sequence[Method], recipe_name: str, seeds: int, arguments: list[str]
-) -> dict[str, float]:
-    """Trains, rolls out, grades and evaluates; seconds of each step. arguments: --warehouse and --config, for all.
+) -> tuple[dict[str, float], str]:
+    """Trains, rolls out, grades and evaluates; seconds of each step, and the id of the evaluation, which may be an
+    earlier one where nothing is new. arguments: --warehouse and --config, for all.
 
     Raises `L2AError` where a step fails, naming it; what was finished is kept.
     """
@@ -49,14 +50,14 @@ def grid(
         taken[f"train {name}"] = _train([*words, *arguments])
     names = [condition_name(method, seed) for method, seed in trained]
     asked = [word for name in (*BUILT_IN, *names) for word in ("--condition", name)]
-    taken["rollout"] = _measure(["rollout", *asked, "--samples", str(recipe.grid.samples), *arguments])
+    taken["rollout"], _ = _measure(["rollout", *asked, "--samples", str(recipe.grid.samples), *arguments])
     if recipe.grid.greedy:
         asked = [word for name in names for word in ("--condition", name)]
-        taken["rollout --greedy"] = _measure(["rollout", "--greedy", *asked, *arguments])
-    taken["grade"] = _measure(["grade", *arguments])
+        taken["rollout --greedy"], _ = _measure(["rollout", "--greedy", *asked, *arguments])
+    taken["grade"], _ = _measure(["grade", *arguments])
     baseline = ["--baseline", BASELINE] if BASELINE in names else []
-    taken["evaluate"] = _measure(["evaluate", *baseline, *arguments])
-    return taken
+    taken["evaluate"], evaluation_id = _measure(["evaluate", *baseline, *arguments])
+    return taken, str(evaluation_id)
 
 
 def _train(words: list[str]) -> float:
@@ -68,16 +69,17 @@ def _train(words: list[str]) -> float:
     return time.monotonic() - started
 
 
-def _measure(words: list[str]) -> float:
-    """Seconds that a command took in this process. The table that it prints is left to the end of the grid."""
+def _measure(words: list[str]) -> tuple[float, Any]:
+    """Seconds that a command took in this process, and what it returned. The table that it prints is left to the end of
+    the grid."""
     started = _say(words)
     front_door = click.get_current_context().find_root().command
     with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
         try:
-            front_door.main(words, prog_name="l2a", standalone_mode=False)
+            returned = front_door.main(words, prog_name="l2a", standalone_mode=False)
         except click.ClickException as error:
             raise _failure(words, f"ended with an error: {error.format_message()}") from error
-    return time.monotonic() - started
+    return time.monotonic() - started, returned
 
 
 def _say(words: list[str]) -> float:
@@ -126,8 +128,8 @@ def command(
         *(("--config", config) if config else ()),
     ]
     wanted = conditions or chosen.grid.conditions
-    taken = grid(chosen, wanted, recipe, seeds or chosen.grid.seeds, list(arguments))
-    found = results.read(settings.warehouse, settings.evaluate.replicates)
+    taken, evaluation_id = grid(chosen, wanted, recipe, seeds or chosen.grid.seeds, list(arguments))
+    found = results.read(settings.warehouse, settings.evaluate.replicates, evaluation_id)
     results.show(found)
     if output is not None:
         only = [word for name in conditions for word in ("--condition", name)]

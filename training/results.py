@@ -1,4 +1,4 @@
-"""What a grid found: the newest evaluation, its trainings and its answers, read from the tables."""
+"""What a grid found: its evaluation, its trainings and its answers, read from the tables."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ from l2a.conditions import GREEDY
 from l2a.dialogue.types import Message
 from l2a.metrics.table import show as show_table
 from l2a.metrics.table import show_comparisons
-from l2a.promotion.evidence import Evidence, Side
+from l2a.promotion.evidence import Evidence, Judged, Side
 from l2a.sql import engine
+from l2a.sql.types import literal
 from training.recipes import BASELINE
 
 Row = Mapping[str, Any]
 _SEED = re.compile(r"-seed\d+")
-EVALUATED = ("metrics", "metric_table", "metric_slices", "comparisons", "trainings")
-ANSWERED = ("metrics", "metric_table", "graded_rollouts", "turns", "dialogues")
-_NEWEST = """evaluation_id = (
-    SELECT evaluation_id FROM metric_table WHERE is_newest ORDER BY evaluated_at DESC LIMIT 1)"""
+EVALUATED = ("metrics", "metric_slices", "comparisons", "trainings")
+ANSWERED = ("metrics", "graded_rollouts", "turns", "dialogues")
 
 
 class Results:
-    """Rows of the newest evaluation, each kind read when it is first asked for: the tables that every grid prints need
+    """Rows of an evaluation, each kind read when it is first asked for: the tables that every grid prints need
     no answer, and answers are many."""
 
-    def __init__(self, warehouse: str, replicates: int) -> None:
+    def __init__(self, warehouse: str, replicates: int, evaluation_id: str) -> None:
         """Without Spark. replicates: of the bootstrap, for what is compared here."""
         self._warehouse = warehouse
+        self._mine = f"evaluation_id = {literal(evaluation_id)}"
         self._replicates = replicates
         self._evaluated = engine.connect(warehouse, EVALUATED)
 
     @cached_property
     def metrics(self) -> list[Row]:
-        return _rows(self._evaluated, f"SELECT * FROM metrics WHERE {_NEWEST}")
+        return _rows(self._evaluated, f"SELECT * FROM metrics WHERE {self._mine}")
 
     @cached_property
     def comparisons(self) -> list[Row]:
         """Differences to the grid's baseline: the same evaluation may hold others, to whatever was typed."""
-        return _rows(self._evaluated, f"SELECT * FROM comparisons WHERE {_NEWEST} AND baseline = '{BASELINE}'")
+        return _rows(self._evaluated, f"SELECT * FROM comparisons WHERE {self._mine} AND baseline = '{BASELINE}'")
 
     @cached_property
     def after_first(self) -> list[Row]:
         return _rows(
             self._evaluated,
-            f"SELECT * FROM metric_slices WHERE {_NEWEST} AND slice = 'after_first_turn' AND slice_value = 'true'",
+            f"SELECT * FROM metric_slices WHERE {self._mine} AND slice = 'after_first_turn' AND slice_value = 'true'",
         )
 
     @cached_property
@@ -84,7 +84,7 @@ class Results:
             " FROM graded_rollouts g JOIN turns t USING (session_id, turn, dialogue_version)"
             " JOIN dialogues d USING (session_id, dialogue_version)"
             " WHERE g.status = 'ok' AND g.split = 'eval' AND g.is_usable AND (g.extractor, g.grader) IN"
-            f" (SELECT (extractor, grader) FROM metrics WHERE {_NEWEST})"
+            f" (SELECT (extractor, grader) FROM metrics WHERE {self._mine})"
             " ORDER BY 1, 2, 3, 4",
         )
 
@@ -104,7 +104,8 @@ class Results:
 
     @cached_property
     def _evidence(self) -> Evidence:
-        return Evidence(self._warehouse)
+        judged = Judged(*(self.metrics[0][name] for name in ("extractor", "grader", "beta")))
+        return Evidence(self._warehouse, judged)
 
     def _compared(self, *, after_first: bool) -> list[Row]:
         return [
@@ -114,9 +115,9 @@ class Results:
         ]
 
 
-def read(warehouse: str, replicates: int) -> Results:
-    """The newest evaluation of a warehouse."""
-    return Results(warehouse, replicates)
+def read(warehouse: str, replicates: int, evaluation_id: str) -> Results:
+    """An evaluation of a warehouse."""
+    return Results(warehouse, replicates, evaluation_id)
 
 
 def _rows(connection: DuckDBPyConnection, sql: str) -> list[Row]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from l2a.conditions import BUILT_IN, CHAMPION
-from l2a.errors import EnvironmentProblem, L2AError, UsageError
+from l2a.errors import EnvironmentProblem, L2AError, TableError, UsageError
 from l2a.mlflow_client import quoted
 from l2a.progress import say
 from l2a.settings import Settings, training_folder
@@ -85,7 +85,17 @@ def train(settings: Settings, recipe: Recipe, method: str, condition: str, seed:
         file = root / "conditions" / f"{condition}.json"
         asked = {"method": method, "recipe": recipe.model_dump(mode="json", exclude=NOT_TRAINED_BY), "seed": seed}
         state = begin(settings, file, asked)
-        job, wanted = _prepared(settings, recipe, state)
+        try:
+            job, wanted = _prepared(settings, recipe, state)
+        except TableError as error:
+            if state.finished or state.training_id is None:
+                raise
+            # A vacuum has removed files of the versions that it was left on.
+            say(
+                f"train {condition}: begins afresh, the tables of {state.started_at[:16]} are no longer there ({error})"
+            )
+            state = fresh(settings, asked)
+            job, wanted = _prepared(settings, recipe, state)
         if state.finished and state.training_id == wanted:
             say(f"train {condition}: finished already and the logs teach nothing new since, nothing to do")
             return None

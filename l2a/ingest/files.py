@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 
 from l2a.errors import InputUnreadable, UsageError
 from l2a.ingest import nanoseconds
+from l2a.tables.hadoop import file_system
 
 TEXT_SUFFIXES = (".jsonl", ".json", ".ndjson")
 COMPRESSIONS = ("", ".gz", ".bz2", ".zst")
@@ -40,10 +41,13 @@ def find(spark: SparkSession, paths: list[str], date: str | None = None) -> list
 
     date: only the landing folder `dt=<date>` of each path. In folders and globs, files with other endings than JSON
     lines (compressed or not) and Parquet are passed over; a file that is named itself is always read.
-    Raises `UsageError` where a path leads nowhere, or to files of other endings only.
+    Raises `UsageError` where a path leads nowhere, or to files of other endings only, `EnvironmentProblem` where Spark
+    cannot reach it.
     """
     found: set[LogFile] = set()
     for path in [f"{path.rstrip('/')}/dt={date}" for path in paths] if date else paths:
+        if "://" in path:
+            file_system(spark, path)
         try:
             # The reader of whole files, of which only the names are asked: it reads no content then.
             listed = spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(path)

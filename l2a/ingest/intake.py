@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from pyspark.sql import DataFrame
@@ -29,6 +28,11 @@ _REJECTED = f"reason <> '{parse.BLANK}'"
 _NOT_OLDER = "struct(s.updated_at, s.landed) >= struct(t.updated_at, t.landed)"
 _SAID_BEFORE = "s.dialogue_version = t.dialogue_version AND s.updated_at <=> t.updated_at"
 """Of such a dialogue only the later landing date is noted: where it came from, and its split, stay."""
+_COMBINED = {name: f"if({_SAID_BEFORE}, t.{name}, s.{name})" for name in ("source", "ingested_at")} | {
+    # What was set apart with --split stays so when a later file, read without, brings a correction.
+    "split": f"if({_SAID_BEFORE} OR (coalesce(t.split_given, false) AND NOT s.split_given), t.split, s.split)",
+    "split_given": f"if({_SAID_BEFORE}, t.split_given, coalesce(t.split_given, false) OR s.split_given)",
+}
 
 
 class Tally(NamedTuple):
@@ -42,10 +46,7 @@ class Tally(NamedTuple):
 
 
 class Intake:
-    """One run's way from files to tables.
-
-    read_before: those of the files that an earlier run has read in another state or by another mapping.
-    """
+    """One run's way from files to tables."""
 
     def __init__(
         self,
@@ -55,7 +56,6 @@ class Intake:
         settings: IngestSettings,
         given_split: str | None,
         now: dt.datetime,
-        read_before: Sequence[str],
     ) -> None:
         self.warehouse = warehouse
         self.staging = staging
@@ -63,7 +63,6 @@ class Intake:
         self.settings = settings
         self.given_split = given_split
         self.now = now
-        self.read_before = read_before
 
     def take(self, paths: list[str]) -> Tally:
         """Writes `quarantine` and `dialogues` from these files; again, it changes nothing and counts the same."""
@@ -81,9 +80,9 @@ class Intake:
             silent = silent.withColumn("reason", F.lit(parse.NO_USER_MESSAGE))
             rejected = rejected.unionByName(silent)
             quarantined += silent.count()
-            self._quarantine(rejected, quarantined, blocks)
+            self._quarantine(paths, rejected, quarantined, blocks)
         else:
-            self._quarantine(rejected, quarantined, blocks)
+            self._quarantine(paths, rejected, quarantined, blocks)
             fates = self._documents(good, sum(block.good for block in blocks))
         return Tally(
             new=fates[classify.NEW],
@@ -149,11 +148,17 @@ class Intake:
                 "dialogue_version": classify.dialogue_version(),
                 # A session that comes in parts, of which only the first names its group, stays where it is.
                 "split": F.when(F.col("group").isNull(), F.col("known_split")).otherwise(F.lit(None)),
+                "split_given": F.lit(self.given_split is not None),
             }
         ).withColumn("split", F.coalesce("split", split(self.settings.split_shares, self.given_split)))
 
-    def _quarantine(self, rejected: DataFrame, quarantined: int, blocks: list[files.Block]) -> None:
-        if not quarantined and not self.read_before:
+    def _quarantine(self, paths: list[str], rejected: DataFrame, quarantined: int, blocks: list[files.Block]) -> None:
+        # Lines of these files that were rejected before: in another state of theirs, by another mapping, or by a run
+        # that was killed before it could say that it had read them.
+        these = self.warehouse.spark.createDataFrame([(path,) for path in paths], "source string")
+        before = self.warehouse.read(QUARANTINE).join(F.broadcast(these), "source", "left_semi")
+        replaces = not before.isEmpty()
+        if not quarantined and not replaces:
             return
         why = F.udf(diagnose.diagnose, "string", useArrow=True)
         malformed = rejected.where(F.col("reason") == parse.MALFORMED).withColumn("reason", why("raw"))
@@ -161,9 +166,8 @@ class Intake:
         raw = F.rtrim(F.substr("raw", F.lit(1), F.lit(self.settings.quarantine_raw_characters)), F.lit("\r"))
         rows = files.with_position(told, blocks).withColumns({"raw": raw, "ingested_at": F.lit(self.now)})
         # A line of a file is read once in a run, so that source and position are unique.
-        if self.read_before:
-            again = self.warehouse.spark.createDataFrame([(path,) for path in self.read_before], "source string")
-            self.warehouse.replace(QUARANTINE, rows, scope=again, unique=True)
+        if replaces:
+            self.warehouse.replace(QUARANTINE, rows, scope=these, unique=True)
         else:
             self.warehouse.upsert(QUARANTINE, rows, unique=True)
 
@@ -182,6 +186,6 @@ class Intake:
             DIALOGUES,
             rows.withColumn("ingested_at", F.lit(self.now)),
             only_if=only_if,
-            combine={name: f"if({_SAID_BEFORE}, t.{name}, s.{name})" for name in ("source", "split", "ingested_at")},
+            combine=_COMBINED,
             unique=True,
         )

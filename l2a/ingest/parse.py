@@ -53,7 +53,8 @@ def parse(lines: DataFrame, mapping: Mapping, max_message_bytes: int, max_line_b
     updated_at, updated_problem = time(at("v", mapping.fields.updated_at), mapping, "updated_at")
     columns = {
         "session_id": session_id,
-        "group": text(at("v", mapping.fields.group)),
+        # An empty one is nobody's: as a group of its own it would put all such sessions into one split.
+        "group": F.nullif(text(at("v", mapping.fields.group)), F.lit("")),
         "domain": _word(mapping, "domain"),
         "goal": _word(mapping, "goal"),
         "outcome": _outcome(mapping),

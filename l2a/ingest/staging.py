@@ -6,6 +6,7 @@ make the first finished attempt win, also against an orphan of a killed one that
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 
 from delta import DeltaTable
@@ -39,6 +40,14 @@ class Staging:
         """Removes the folder; the run is over."""
         files, folder = file_system(self.spark, self.path)
         files.delete(folder, True)
+
+    def last_written(self) -> dt.datetime:
+        """When anything in the folder was last written (UTC)."""
+        files, folder = file_system(self.spark, self.path)
+        last, there = files.getFileStatus(folder).getModificationTime(), files.listFiles(folder, True)
+        while there.hasNext():
+            last = max(last, there.next().getModificationTime())
+        return dt.datetime.fromtimestamp(last / 1000, dt.UTC)
 
 
 def left_behind(spark: SparkSession, root: str) -> list[str]:

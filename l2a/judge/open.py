@@ -61,11 +61,23 @@ def embedded_name(settings: Settings, wanted: str, kind: str) -> str:
 
 
 def open_grader(settings: Settings, name: str, folder: Path) -> Grader:
-    """The grader of that name, ready. folder: where an LLM's answers are kept."""
-    if name.startswith("llm:"):
+    """The grader of that full name, ready. folder: where an LLM's answers are kept.
+
+    Raises `UsageError` where the settings make another LLM grader.
+    """
+    if is_llm(name):
         from l2a.judge.over_http import HttpGrader
 
-        return HttpGrader(settings.llm, settings.judge.prompt_form, folder / "grades.sqlite")
+        grader = HttpGrader(settings.llm, settings.judge.prompt_form, folder / "grades.sqlite")
+        if grader.name != name:
+            # What it says would stand under the other's name in stages, tables and the model's card.
+            grader.close()
+            raise UsageError(
+                f"this training was begun with the grader {name}, and the settings now give {grader.name}: set [llm] "
+                "model, model_version and endpoints and [judge] prompt_form back, or train under another condition's "
+                "name or with another seed"
+            )
+        return grader
     return open_embedded(settings, name).grader
 
 

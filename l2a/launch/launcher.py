@@ -93,18 +93,20 @@ class Launcher:
         return self._status(self._job(name))
 
     def cancel(self, name: str, *, gone: bool = False) -> Status:
-        """Ends the job if it runs; it is not started again unless somebody says so.
+        """Ends the job if it runs; neither it nor one that has died is started again unless somebody says so.
 
         gone: its machine is gone for good: nobody is asked to end it, and it counts as cancelled.
         Raises `JobError` where there is no such job, or it does not end.
         """
         with self._changing():
             job = self._job(name)
-            if (status := self._status(job)).state.over:
+            status = self._status(job)
+            died = status.state is State.DIED and job.starts > job.forgiven
+            if status.state.over and not died:
                 return status
             # First the word that it is over, so that nobody starts it again should this process be killed now.
             write_job(self.folder / name, dataclasses.replace(job, cancelled=True, gone=gone))
-            if not gone:
+            if not (gone or died):
                 self._runner.stop(self.folder / name, job)
             return self._status(self._job(name))
 

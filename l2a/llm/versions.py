@@ -41,17 +41,41 @@ def resolve_model_version(settings: LLMSettings) -> str:
         return settings.model_version.strip()
     if not settings.endpoints:
         raise UsageError("No LLM endpoint is set. Give --endpoint URL.")
-    return asyncio.run(_ask_all(settings, settings.model))
+    return _the_one(asyncio.run(_ask_all(settings, settings.model)), settings.model)
 
 
-async def _ask_all(settings: LLMSettings, model: str) -> str:
+def resolve_endpoints(settings: LLMSettings) -> tuple[str, tuple[str, ...]]:
+    """The version to address calls with, and those of the endpoints that serve the model: each may serve others.
+
+    Raises as `resolve_model_version` does, but UnknownModel only where no endpoint serves the model.
+    """
+    if not settings.model or len(settings.endpoints) < 2:
+        return resolve_model_version(settings), settings.endpoints
+    if settings.model_version and settings.model_version.strip():
+        # Nobody has to tell the version, so nobody is waited for: what is wrong with an endpoint, its calls tell.
+        there = asyncio.run(_ask_to_serve(settings, settings.model))
+        return settings.model_version.strip(), there or settings.endpoints
+    versions = asyncio.run(_ask_all(settings, settings.model, each=False))
+    return _the_one(versions, settings.model), tuple(versions)
+
+
+async def _ask_to_serve(settings: LLMSettings, model: str) -> tuple[str, ...]:
+    """The endpoints that list the model."""
+    async with Client(settings) as client:
+        asked = (_card(client, endpoint, model) for endpoint in settings.endpoints)
+        told = await asyncio.gather(*asked, return_exceptions=True)
+    return tuple(url for url, card in zip(settings.endpoints, told, strict=True) if isinstance(card, dict))
+
+
+async def _ask_all(settings: LLMSettings, model: str, *, each: bool = True) -> dict[str, str]:
+    """The versions by endpoint, of those that answer. each: every endpoint has to serve the model, not only one."""
     loop = asyncio.get_running_loop()
     began, wait = loop.time(), settings.probe_seconds
     versions: dict[str, str] = {}
     waiting = False
     async with Client(settings) as client:
         while True:
-            versions, errors = await _ask_once(client, settings, model)
+            versions, errors = await _ask_once(client, settings, model, each=each)
             said = ", ".join(map(str, errors.values()))
             if versions:
                 if errors:
@@ -68,6 +92,10 @@ async def _ask_all(settings: LLMSettings, model: str) -> str:
                 )
             await asyncio.sleep(min(wait, left))
             wait = min(2 * wait, settings.probe_max_seconds)
+    return versions
+
+
+def _the_one(versions: dict[str, str], model: str) -> str:
     if len(set(versions.values())) > 1:
         told = ", ".join(f"{endpoint}: {version}" for endpoint, version in versions.items())
         raise ModelVersionRequired(
@@ -77,11 +105,13 @@ async def _ask_all(settings: LLMSettings, model: str) -> str:
 
 
 async def _ask_once(
-    client: Client, settings: LLMSettings, model: str
+    client: Client, settings: LLMSettings, model: str, *, each: bool
 ) -> tuple[dict[str, str], dict[str, TransientError]]:
     """By endpoint: the versions, and the errors of those that do not answer. Raises the first error of another kind."""
     asked = (_ask(client, endpoint, model) for endpoint in settings.endpoints)
     told = dict(zip(settings.endpoints, await asyncio.gather(*asked, return_exceptions=True), strict=True))
+    if not each:  # those without the model are left out, unless that is all of them
+        told = {url: answer for url, answer in told.items() if not isinstance(answer, UnknownModel)} or told
     for answer in told.values():
         if isinstance(answer, BaseException) and not isinstance(answer, TransientError):
             raise answer
@@ -92,6 +122,17 @@ async def _ask_once(
 
 
 async def _ask(client: Client, endpoint: str, model: str) -> str:
+    version = version_of(await _card(client, endpoint, model))
+    if version is None or client.key.scrub(version) != version:  # one that echoes the key would reach tables
+        raise ModelVersionRequired(
+            f"{endpoint} does not say which weights stand behind {model!r}. Answers are kept under a version, so that "
+            "new weights are never answered from old calls: set --model-version (a registry version, a commit, a date)."
+        )
+    return version
+
+
+async def _card(client: Client, endpoint: str, model: str) -> dict[str, Any]:
+    """The model's entry of GET /models."""
     status, body = await client.get(f"{endpoint}/models")
     if status != 200:
         raise error_of(status, body, endpoint=endpoint, model=model, scrub=client.key.scrub_error)
@@ -100,13 +141,7 @@ async def _ask(client: Client, endpoint: str, model: str) -> str:
     if card is None:
         names = ", ".join(str(card.get("id"))[:80] for card in served[:10]) or "nothing"
         raise UnknownModel(f"{endpoint} does not serve {model!r}; it serves: {client.key.scrub_error(names)}")
-    version = version_of(card)
-    if version is None or client.key.scrub(version) != version:  # one that echoes the key would reach tables
-        raise ModelVersionRequired(
-            f"{endpoint} does not say which weights stand behind {model!r}. Answers are kept under a version, so that "
-            "new weights are never answered from old calls: set --model-version (a registry version, a commit, a date)."
-        )
-    return version
+    return card
 
 
 def version_of(card: dict[str, Any]) -> str | None:

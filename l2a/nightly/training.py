@@ -10,7 +10,7 @@ import datetime as dt
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from l2a.conditions import BUILT_IN, CHAMPION, RANDOM
@@ -107,6 +107,16 @@ def promote(settings: Settings, condition: str, config: str | None) -> dict[str,
         said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
         raise L2AError(f"l2a promote {condition} ended with exit code {done.returncode}: {said}") from None
     return decided
+
+
+def in_production(decided: Mapping[str, Any]) -> bool:
+    """Whether the condition's model is champion after what `promote` decided.
+
+    Also where it was so before: an earlier try has then made it champion, and was killed before it could say so.
+    """
+    champion = decided["champion"] or {}
+    same = all(champion.get(name) == decided[name] for name in ("condition", "number"))
+    return bool(decided["outcome"] == "promoted" or same)
 
 
 def conditions(settings: Settings, only: Sequence[str] = ()) -> list[str]:

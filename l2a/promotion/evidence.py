@@ -22,7 +22,7 @@ from l2a.sql.types import literal
 
 @dataclass(frozen=True)
 class Judged:
-    """Whose grades count: the judges and beta of the newest evaluation."""
+    """Whose grades count: the judges and beta of an evaluation."""
 
     extractor: str
     grader: str
@@ -41,9 +41,15 @@ class Side:
 class Evidence:
     """The grades of a warehouse, read-only, in their newest snapshot."""
 
-    def __init__(self, warehouse: str) -> None:
-        """Raises UsageError where the warehouse is no folder, or nothing was evaluated yet."""
+    def __init__(self, warehouse: str, judged: Judged | None = None) -> None:
+        """judged: None: those of the newest evaluation.
+
+        Raises UsageError where the warehouse is no folder, or nothing was evaluated yet.
+        """
         self._connection = connect(warehouse, only=("graded_rollouts", "metrics"))
+        if judged is not None:
+            self.judged = judged
+            return
         newest = "SELECT extractor, grader, beta FROM metrics ORDER BY created_at DESC, evaluation_id LIMIT 1"
         row = next(query(self._connection, newest).rows, None)
         if row is None:

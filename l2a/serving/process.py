@@ -116,7 +116,7 @@ def serving_policies(
         process = _start(command, log)
         url = _url(host, port)
         try:
-            _wait_until_it_answers(url, {name, *adapters}, process, log, start_seconds)
+            _wait_until_it_answers(_models(url, command), {name, *adapters}, process, log, start_seconds)
             yield Server(url, name, version, log, process, adapters)
         except EnvironmentProblem:
             keep_log = True
@@ -193,8 +193,26 @@ def _url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
 
 
+def _models(url: str, command: Sequence[str]) -> urllib.request.Request:
+    """What asks for the names that it serves: with vLLM's own key, where it has one."""
+    request = urllib.request.Request(f"{url}/models")
+    if key := _api_key(command) or os.environ.get("VLLM_API_KEY"):
+        request.add_header("Authorization", f"Bearer {key}")
+    return request
+
+
+def _api_key(command: Sequence[str]) -> str | None:
+    """The first key that vLLM's arguments give: the last `--api-key` counts, and may be followed by several."""
+    key = None
+    for word, following in zip(command, [*command[1:], ""], strict=True):
+        name, given, value = word.partition("=")
+        if name in ("--api-key", "--api_key"):
+            key = value if given else following
+    return key
+
+
 def _wait_until_it_answers(
-    url: str, names: Set[str], process: subprocess.Popen[bytes], log: Path, seconds: float
+    request: urllib.request.Request, names: Set[str], process: subprocess.Popen[bytes], log: Path, seconds: float
 ) -> None:
     started = said = time.monotonic()
     while True:
@@ -202,7 +220,7 @@ def _wait_until_it_answers(
             raise _ended("vLLM did not start", log)
         with (
             contextlib.suppress(OSError, ValueError, LookupError, TypeError),
-            _NO_PROXY.open(f"{url}/models", timeout=5) as response,
+            _NO_PROXY.open(request, timeout=5) as response,
         ):
             if names <= {
                 card["id"] for card in json.load(response)["data"]

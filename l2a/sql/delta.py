@@ -18,12 +18,12 @@ from deltalake import DeltaTable
 
 from l2a.errors import TableIncompatible
 from l2a.sql.types import duckdb_type, literal, quoted, spark_type
+from l2a.tables.contract import Contract, refusal
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from l2a.sql.storage import Local, Remote
-    from l2a.tables.contract import Contract
 
 INTERNAL = "_l2a"
 """Schema of the helper tables that the views of Delta tables read."""
@@ -60,18 +60,10 @@ def open_table(storage: Local | Remote, name: str, version: int | None = None) -
 
 
 def check(snapshot: Snapshot, contract: Contract) -> None:
-    """Raises `TableIncompatible` for a table that another l2a wrote, or that holds other types than the contract's."""
+    """Raises `TableIncompatible` for a table that would be misread: another l2a's, or of other types."""
     written_by = snapshot.table.metadata().configuration.get(VERSION_PROPERTY)
-    if written_by is not None and int(written_by) > contract.version:
-        raise TableIncompatible(
-            f"the table {contract.name} was written by a newer l2a (contract {written_by}, known {contract.version}): "
-            "upgrade l2a"
-        )
-    if written_by is not None and int(written_by) < contract.version:
-        raise TableIncompatible(
-            f"the table {contract.name} was written by an older l2a (contract {written_by}, needed "
-            f"{contract.version}) in which a column meant something else; ingest the logs into a new --warehouse"
-        )
+    if written_by is not None and (why := refusal(contract, f"the table {contract.name}", written_by)):
+        raise TableIncompatible(why)
     for column in contract.columns:
         there = snapshot.types.get(column.name, column.type)
         if there != column.type:

@@ -52,7 +52,8 @@ def connect(
     versions: tables that are wanted as they were at a Delta version.
 
     A table that no step has written yet is there without rows, which is said on standard error.
-    Raises `UsageError` where there is no such folder, `TableIncompatible` for a table of a newer l2a.
+    Raises `UsageError` where there is no such folder, `TableIncompatible` for a table of another l2a that would be
+    misread.
     """
     where = storage.find(warehouse)
     connection = duckdb.connect()

@@ -6,9 +6,11 @@ from delta import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from l2a.errors import TableIncompatible
 from l2a.sql import statement, views
-from l2a.tables.contract import Contract
+from l2a.tables.contract import Contract, refusal
 from l2a.tables.contracts import ALL
+from l2a.tables.creation import contract_version
 
 
 def create_views(spark: SparkSession, warehouse: str) -> list[str]:
@@ -16,6 +18,7 @@ def create_views(spark: SparkSession, warehouse: str) -> list[str]:
 
     A table that no step has written yet is there without rows; columns that an older l2a did not write are null.
     Views follow the tables: a query sees what is newest when it runs.
+    Raises `TableIncompatible` for a table of another l2a that would be misread.
     """
     root = warehouse.rstrip("/")
     for contract in ALL:
@@ -34,6 +37,9 @@ def create_views(spark: SparkSession, warehouse: str) -> list[str]:
 def _table(spark: SparkSession, path: str, contract: Contract) -> DataFrame:
     if not DeltaTable.isDeltaTable(spark, path):
         return spark.createDataFrame([], contract.ddl.replace(" NOT NULL", ""))
+    written_by = contract_version(spark, path)
+    if written_by is not None and (why := refusal(contract, f"the table {contract.name}", written_by)):
+        raise TableIncompatible(why)
     rows = spark.read.format("delta").load(path)
     there = set(rows.columns)
     return rows.select(

@@ -39,6 +39,8 @@ class Contract:
     columns: tuple[Column, ...]
     invariants: tuple[Invariant, ...] = ()
     version: int = 1
+    made_by: str | None = None
+    """The command that makes all of it anew from other tables; None: what it holds is nowhere else."""
     tracks_changes: bool = False
     """Whether steps read from it what changed since they last ran (Delta's change data feed)."""
 
@@ -60,6 +62,23 @@ class Contract:
     def ddl(self) -> str:
         """The schema as Spark SQL DDL, one string."""
         return ", ".join(f"`{c.name}` {c.type}{'' if c.nullable else ' NOT NULL'}" for c in self.columns)
+
+
+def refusal(contract: Contract, where: str, written_by: str) -> str | None:
+    """Why the table at `where`, written under that version of its contract, would be misread; None: it would not."""
+    if int(written_by) > contract.version:
+        return f"{where} was written by a newer l2a (contract {written_by}, known {contract.version}): upgrade l2a"
+    if int(written_by) == contract.version:
+        return None
+    anew = (
+        f"remove it and run `{contract.made_by}`"
+        if contract.made_by
+        else "ingest the logs into a new --warehouse (copy the folder llm_calls there first, and no call is paid twice)"
+    )
+    return (
+        f"{where} was written by an older l2a (contract {written_by}, needed {contract.version}) in which a column "
+        f"meant something else: {anew}"
+    )
 
 
 def one_of(column: str, *values: str) -> Invariant:

@@ -70,6 +70,7 @@ DIALOGUES = Contract(
         Column("outcome", "string", "success, or another word for how it ended; null: not said", True),
         Column("expert", "string", "who asked", True),
         SPLIT,
+        Column("split_given", "boolean", "whether --split set it, so that later versions keep it; null: not", True),
         Column("messages", MESSAGES, "the messages in order; roles user, assistant (the expert), system, tool"),
     ),
     invariants=(
@@ -88,7 +89,6 @@ DIALOGUES = Contract(
         ),
     ),
     tracks_changes=True,
-    version=2,
 )
 
 TURNS = Contract(
@@ -113,6 +113,7 @@ TURNS = Contract(
     ),
     tracks_changes=True,
     version=2,
+    made_by="l2a slice --all",
 )
 
 OBJECTIVES = Contract(

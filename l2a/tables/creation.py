@@ -71,6 +71,13 @@ def create(spark: SparkSession, path: str, contract: Contract) -> None:
         raise UsageError(f"cannot create {path}: {_first_line(error)}") from error
 
 
+def contract_version(spark: SparkSession, path: str) -> str | None:
+    """The version of its contract that the table at a path was made under; None: l2a did not make it."""
+    properties = {row["key"]: row["value"] for row in spark.sql(f"SHOW TBLPROPERTIES delta.`{path}`").collect()}
+    said = properties.get(VERSION_PROPERTY, "")
+    return said if said.isdecimal() else None
+
+
 @functools.cache
 def schema(contract: Contract) -> T.StructType:
     """The contract's columns as Spark's type."""

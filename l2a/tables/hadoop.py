@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from py4j.java_gateway import JavaObject
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
+
+from l2a.errors import EnvironmentProblem
 
 
 def file_system(spark: SparkSession, path: str) -> tuple[JavaObject, JavaObject]:
-    """The file system that a path lies in, and the path for it."""
+    """The file system that a path lies in, and the path for it.
+
+    Raises `EnvironmentProblem` where Spark has no connector for it, or cannot reach it.
+    """
     there = hadoop_path(spark, path)
-    return there.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf()), there
+    try:
+        return there.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf()), there
+    except Py4JJavaError as error:
+        raise EnvironmentProblem(
+            f"Spark cannot reach {path}: {error.java_exception.toString().splitlines()[0]}. Its connector must be "
+            "among Spark's jars, and the path begin as that connector wants it (s3a:// for hadoop-aws): see Storage in "
+            "docs/operations.md"
+        ) from error
 
 
 def hadoop_path(spark: SparkSession, path: str) -> JavaObject:

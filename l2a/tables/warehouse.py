@@ -21,8 +21,8 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 from l2a.errors import ContractBroken, TableIncompatible, TableMissing
 from l2a.places import folder_or_url
 from l2a.tables.conflicts import CONFLICTS
-from l2a.tables.contract import Contract
-from l2a.tables.creation import VERSION_PROPERTY, create, schema
+from l2a.tables.contract import Contract, refusal
+from l2a.tables.creation import contract_version, create, schema
 
 STEP_BEFORE = {
     "dialogues": "l2a ingest",
@@ -108,21 +108,11 @@ class Warehouse:
 
     def _upgrade_or_refuse(self, contract: Contract) -> None:
         path = self.path(contract.name)
-        properties = {
-            row["key"]: row["value"] for row in self.spark.sql(f"SHOW TBLPROPERTIES delta.`{path}`").collect()
-        }
-        written_by = properties.get(VERSION_PROPERTY, "")
-        if not written_by.isdecimal():
+        written_by = contract_version(self.spark, path)
+        if written_by is None:
             raise TableIncompatible(f"{path} is a Delta table that l2a did not make; choose another --warehouse")
-        if int(written_by) > contract.version:
-            raise TableIncompatible(
-                f"{path} was written by a newer l2a (contract {written_by}, known {contract.version}): upgrade l2a"
-            )
-        if int(written_by) < contract.version:
-            raise TableIncompatible(
-                f"{path} was written by an older l2a (contract {written_by}, needed {contract.version}) in which a "
-                "column meant something else; ingest the logs into a new --warehouse"
-            )
+        if why := refusal(contract, path, written_by):
+            raise TableIncompatible(why)
         there = {field.name: field.dataType for field in self.spark.read.format("delta").load(path).schema.fields}
         for field in schema(contract).fields:
             if field.name not in there:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from helpers import as_line, dialogue
 
-from l2a.errors import InputUnreadable, UsageError
+from l2a.errors import EnvironmentProblem, InputUnreadable, UsageError
 
 BODY = b"".join(as_line(dialogue(f"s-{i}")) + b"\n" for i in range(200))
 
@@ -52,3 +52,8 @@ def test_every_compression_that_is_offered_can_be_read(spark, tmp_path: Path) ->
     assert [file.path for file in files.find(spark, [str(tmp_path / "e.txt")])] == [f"file:{tmp_path / 'e.txt'}"]
     with pytest.raises(UsageError, match=r"there is nothing to read at .*gone"):
         files.find(spark, [str(tmp_path / "gone")])
+
+
+def test_a_place_without_a_connector_is_named_with_what_to_do(take) -> None:
+    with pytest.raises(EnvironmentProblem, match=r"Spark cannot reach s3://logs/landing: .*s3a://"):
+        take("s3://logs/landing")

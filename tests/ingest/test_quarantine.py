@@ -188,3 +188,21 @@ def test_a_corrected_mapping_or_file_takes_the_same_path_again_and_clears_its_qu
     assert take(path, other).rows_new == 1
     assert warehouse.read(QUARANTINE).count() == 0
     assert warehouse.read(DIALOGUES).count() == 3
+
+
+def test_what_a_killed_run_rejected_goes_once_its_file_is_mended(take, write_lines, warehouse, monkeypatch) -> None:
+    from l2a.ingest.intake import Intake
+    from l2a.tables.contracts import DIALOGUES, QUARANTINE
+
+    def killed(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    path = write_lines("logs.jsonl", [dialogue("a"), "bad"])
+    with monkeypatch.context() as patched:
+        patched.setattr(Intake, "_documents", killed)
+        with pytest.raises(KeyboardInterrupt):
+            take(path)
+    assert warehouse.read(QUARANTINE).count() == 1
+    write_lines("logs.jsonl", [dialogue("a"), dialogue("b")])
+    assert take(path).rows_new == 2
+    assert (warehouse.read(QUARANTINE).count(), warehouse.read(DIALOGUES).count()) == (0, 2)

@@ -69,6 +69,21 @@ def test_a_split_that_was_given_holds_for_the_file_from_then_on(take, write_line
     assert set(splits(warehouse).values()) == {"eval"}
 
 
+def test_a_correction_from_another_file_leaves_a_dialogue_in_the_split_that_was_given(
+    take, write_lines, warehouse
+) -> None:
+    take(write_lines("test.jsonl", MANY), given_split="eval")
+    for night in ("corrected", "again"):
+        later = [dialogue(f"s-{number}", night, group=f"g-{number}") for number in range(40)]
+        assert take(write_lines(f"{night}.jsonl", later)).rows_updated == len(MANY)
+        assert set(splits(warehouse).values()) == {"eval"}
+
+
+def test_an_empty_group_is_nobodys(take, write_lines, warehouse) -> None:
+    take(write_lines("anonymous.jsonl", [{**line, "group": ""} for line in MANY]))
+    assert set(splits(warehouse).values()) == {"train", "dev", "eval"}
+
+
 def test_a_file_of_which_nothing_lies_elsewhere_may_still_be_given_a_split(take, write_lines, warehouse) -> None:
     path = write_lines("test.jsonl", MANY)
     assert take(path, mapping="openai").rows_quarantined == len(MANY), "the wrong mapping, and no split"

@@ -154,6 +154,14 @@ def test_cancelling_ends_all_processes_and_is_final(jobs: Launcher) -> None:
     assert jobs.submit("j", ["sh", "-c", "sleep 60 & sleep 61"]).state is State.CANCELLED
 
 
+def test_a_job_that_died_and_is_cancelled_is_not_started_again(jobs: Launcher) -> None:
+    jobs.submit("j", LONG)
+    os.killpg(group(jobs, "j"), signal.SIGKILL)
+    until(lambda: jobs.status("j").state is State.DIED)
+    assert jobs.cancel("j").state is State.CANCELLED
+    assert jobs.revive("j").starts == 1
+
+
 def test_a_job_of_another_machine_is_not_ended_from_here_whoever_has_its_number(jobs: Launcher) -> None:
     jobs.submit("j", LONG)
     processes = group(jobs, "j")

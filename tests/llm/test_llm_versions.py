@@ -16,6 +16,8 @@ from l2a.llm.chaos.plan import ChaosSettings
 from l2a.llm.chaos.running import chaos_endpoint
 from l2a.llm.errors import ModelVersionRequired, NoEndpointLeft, UnknownModel, WrongKey
 from l2a.llm.versions import resolve_model_version, version_of
+from l2a.settings import EvaluateSettings
+from spark_jobs.llm_policy import llm_policy
 
 DEAD = "http://127.0.0.1:9"
 COMMIT = "5ede1c97bbab6ce5cda5812749b4c0bdf79b18dd"
@@ -112,6 +114,20 @@ def test_an_endpoint_that_is_not_up_yet_is_waited_for() -> None:
 def test_with_no_endpoint_there_the_step_stops_with_that_word() -> None:
     with pytest.raises(NoEndpointLeft, match=r"127\.0\.0\.1:9"):
         resolve_model_version(quick(DEAD, model_version=None, endpoint_wait_seconds=0.3))
+
+
+@pytest.mark.parametrize("told", [None, "v5"])
+def test_a_policy_is_asked_of_those_endpoints_that_serve_it(told: str | None) -> None:
+    other = json.dumps({"data": [{"id": "another policy", "model_version": "v9"}]}).encode()
+    with models_endpoint((200, CARD)) as mine, models_endpoint((200, other)) as theirs:
+        found = llm_policy(EvaluateSettings(), quick(theirs, DEAD, mine, model_version=told), greedy=False)
+        assert (found.model_version, found.llm.endpoints) == ("v5", (f"{mine}/v1",))
+        with pytest.raises(UnknownModel, match="it serves"):
+            llm_policy(EvaluateSettings(), quick(mine, theirs, model="nobody's", model_version=None), greedy=False)
+        # The server that is down may be the one.
+        away = quick(theirs, DEAD, model_version=None, endpoint_wait_seconds=0.3)
+        with pytest.raises(NoEndpointLeft):
+            llm_policy(EvaluateSettings(), away, greedy=False)
 
 
 @pytest.mark.parametrize(

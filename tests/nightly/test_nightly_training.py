@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 from registered import register, settings_of
 from whole_tables import table
 
-from l2a.nightly.training import READS, Plan, conditions, plan
+from l2a.nightly.training import READS, Plan, conditions, in_production, plan
+from l2a.promotion.command import promote
 from l2a.registry import Registry, Version
 from l2a.settings import Settings
 
@@ -61,6 +63,18 @@ def test_the_champion_is_measured_beside_the_newest_version_of_its_condition(
 ) -> None:
     assert sorted(conditions(settings)) == ["champion", "expert", "grpo", "random"]
     assert sorted(conditions(settings, ["grpo"])) == ["champion", "grpo"]
+
+
+def test_a_promotion_that_an_earlier_try_has_made_is_one(settings: Settings, crowned: Version) -> None:
+    registry = Registry.open(settings)
+    second = registry.newest("grpo")
+    assert second is not None
+    registry.crown(second, "an earlier try", "better")
+    again = promote(settings, "grpo", by="airflow").record()
+    assert again["outcome"] == "kept" and in_production(again)
+    assert not in_production({**again, "champion": dataclasses.asdict(crowned)})
+    assert not in_production({**again, "champion": None})
+    assert in_production({**again, "outcome": "promoted", "champion": None})
 
 
 def test_before_there_is_a_champion_random_is_what_has_to_be_beaten(settings: Settings) -> None:

@@ -8,7 +8,7 @@ SERVER = """
 import argparse, http.server, json, os, pathlib, signal, subprocess, sys, time
 
 options = argparse.ArgumentParser()
-for name in ("model", "served-model-name", "host", "port", "dtype", "kv-cache-memory-bytes", "fake"):
+for name in ("model", "served-model-name", "host", "port", "dtype", "kv-cache-memory-bytes", "api-key", "fake"):
     options.add_argument("--" + name)
 options.add_argument("--lora-modules", nargs="*", default=[])
 given, flags = options.parse_known_args()
@@ -23,6 +23,10 @@ pathlib.Path(os.environ["FAKE_VLLM_PIDS"]).write_text(f"{os.getpid()} {engine.pi
 
 class Answers(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        key = given.api_key or os.environ.get("VLLM_API_KEY")
+        if key and self.headers["Authorization"] != f"Bearer {key}":
+            self.send_error(401)
+            return
         told = {"id": given.served_model_name, "root": given.model, "offline": os.environ["HF_HUB_OFFLINE"]}
         adapters = [json.loads(module) for module in given.lora_modules]
         cards = [told, *({"id": one["name"], "root": one["path"], "parent": told["id"]} for one in adapters)]

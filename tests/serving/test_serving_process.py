@@ -70,6 +70,15 @@ def test_it_serves_within_the_block_and_leaves_nothing(pids: Callable[[], list[i
     assert list((model.parents[1] / "tmp").iterdir()) == []
 
 
+@pytest.mark.parametrize("arguments", [[], ["--api-key", "its own"], ["--api-key=its own"]])
+def test_a_server_with_a_key_is_asked_with_it(
+    pids: Callable[[], list[int]], model: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setenv("VLLM_API_KEY", "of the environment")
+    with serving(model, "policy", start_seconds=60, arguments=arguments) as server:
+        assert server.model == "policy"
+
+
 def test_other_weights_are_another_version_and_other_notes_are_not(
     pids: Callable[[], list[int]], model: Path, tmp_path: Path
 ) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pytest
 from literal import HARD
 
+from l2a.errors import TableIncompatible
 from l2a.metrics.definitions import METRICS, UNGRADED
 from l2a.sql import views
+from l2a.sql.delta import VERSION_PROPERTY
 
 if TYPE_CHECKING:
     from conftest import Answer
+    from pyspark.sql import SparkSession
 
 
 def test_turn_texts_cuts_exactly_at_the_decision_point(in_duckdb: Answer) -> None:
@@ -161,3 +167,17 @@ def test_what_does_not_add_up_is_counted_by_promise(in_duckdb: Answer) -> None:
 def test_growth_counts_usable_train_turns_since_the_newest_training_of_a_method(in_duckdb: Answer) -> None:
     _, rows = in_duckdb("SELECT method, condition, trained_usable_turns, usable_turns, new_turns FROM retrain_growth")
     assert rows == [("grpo", "grpo-1", 4, 0, -4)]
+
+
+def test_spark_refuses_a_table_of_another_l2a_too(spark: SparkSession, tmp_path: Path) -> None:
+    from deltalake import write_deltalake
+
+    from l2a.sql.spark import create_views
+
+    written = pa.table({"session_id": ["s"], "turn": [1], "utterance_end": [2]})
+    write_deltalake(tmp_path / "turns", written)
+    log = tmp_path / "turns" / "_delta_log" / "00000000000000000000.json"
+    said = log.read_text(encoding="utf-8")
+    log.write_text(said.replace('"configuration":{', f'"configuration":{{"{VERSION_PROPERTY}":"1"'), encoding="utf-8")
+    with pytest.raises(TableIncompatible, match=r"older l2a .* remove it and run `l2a slice --all`"):
+        create_views(spark, str(tmp_path))

@@ -10,9 +10,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from deltalake import DeltaTable, write_deltalake
+from training_tables import EXTRACTOR, make_warehouse
 
 from l2a import settings
 from l2a.errors import EnvironmentProblem, UsageError
+from l2a.judge.open import grader_name, open_grader
 from training import models
 from training.job import Job
 from training.recipes import load
@@ -116,6 +119,35 @@ def test_a_training_that_goes_on_is_paid_by_the_judge_that_it_began_with(tmp_pat
     save(tmp_path / "grpo.json", State(asked, {"turns": 3}, "embedded-1", "2026-11-20T02:00", grader="embedded-1"))
     newer = settings.load(options={"judge": {"grader": "embedded-2"}})
     assert begin(newer, tmp_path / "grpo.json", asked).grader == "embedded-1"
+
+
+def test_a_training_is_paid_by_no_other_llm_than_it_says(tmp_path: Path) -> None:
+    def served(version: str) -> settings.Settings:
+        llm = {"endpoints": ["http://127.0.0.1:9"], "model": "judge", "model_version": version}
+        return settings.load(options={"llm": llm, "judge": {"grader": "llm"}})
+
+    begun = grader_name(served("3"))
+    assert open_grader(served("3"), begun, tmp_path).name == begun
+    with pytest.raises(UsageError, match=r"begun with the grader llm:judge@3:.* now give llm:judge@4:.*another seed"):
+        open_grader(served("4"), begun, tmp_path)
+
+
+def test_a_training_whose_tables_were_vacuumed_since_begins_afresh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_warehouse(tmp_path, train=4, dev=0)
+    here = settings.load(options={"warehouse": str(tmp_path), "judge": {"extractor": EXTRACTOR}})
+    begun: list[State] = []
+    monkeypatch.setattr("training.train._work", lambda _settings, _job, state, *_: begun.append(state))
+    train(here, load("ci"), "sft", "sft")
+    dialogues = DeltaTable(tmp_path / "dialogues")
+    write_deltalake(dialogues, dialogues.to_pyarrow_table(), mode="overwrite")
+    train(here, load("ci"), "sft", "sft")
+    dialogues.vacuum(0, dry_run=False, enforce_retention_duration=False)
+    train(here, load("ci"), "sft", "sft")
+    was, went_on, afresh = (state.versions["dialogues"] for state in begun)
+    assert was == went_on < afresh
+    assert "train sft: begins afresh" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("told", [None, "ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED"])
