@@ -43,10 +43,12 @@ def in_spark(spark: SparkSession, literal_warehouse: str) -> Answer:
     """Columns and rows that Spark SQL answers."""
     from l2a.sql.spark import create_views
 
-    create_views(spark, literal_warehouse)
+    # Of its own: views of other warehouses have the same names.
+    session = spark.newSession()
+    create_views(session, literal_warehouse)
 
     def answer(sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-        frame = spark.sql(sql)
+        frame = session.sql(sql)
         return frame.columns, [tuple(row.asDict(recursive=True).values()) for row in frame.collect()]
 
     return answer
