@@ -114,6 +114,7 @@ def faulty() -> Mapping:
     return right.model_copy(update={"fields": fields, "roles": {"user": "user", "other": "assistant"}})
 
 
+@pytest.mark.prove
 def test_going_back_to_an_earlier_mapping_brings_back_what_it_read_as_often_as_one_goes(
     take, write_lines, warehouse
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -19,20 +19,17 @@ from l2a.llm.estimate import Needed
 from l2a.llm.settings import LLMSettings
 from l2a.mapping import load
 from l2a.serving.tiny import make_tiny_model
-from l2a.settings import EvaluateSettings, IngestSettings, Settings
+from l2a.settings import EvaluateSettings, IngestSettings, JudgeSettings, ObjectiveSettings, Settings
 from l2a.tables.warehouse import Warehouse
 from spark_jobs import estimate as estimating
+from spark_jobs import extract as extracting
 from spark_jobs.answering import asked_of
 from spark_jobs.estimate import estimate
-from spark_jobs.extract import extract
 from spark_jobs.grade import grade
 from spark_jobs.ingest import ingest
 from spark_jobs.rollout import rollout
+from spark_jobs.runs import Counts
 from spark_jobs.slice import slice_dialogues
-
-if TYPE_CHECKING:
-    pass
-
 
 DIALOGUES = 6
 Take = Callable[[Warehouse, str, int], None]
@@ -56,6 +53,11 @@ def take(tmp_path: Path) -> Take:
 def chaos() -> Iterator[RunningChaos]:
     with chaos_endpoint() as running:
         yield running
+
+
+def extract(warehouse: Warehouse, judge: JudgeSettings, llm: LLMSettings) -> Counts | None:
+    """The step without its search for generic items, which asks nobody."""
+    return extracting.extract(warehouse, judge, llm, ObjectiveSettings(drop_generic=False))
 
 
 def settings(warehouse: Warehouse, llm: LLMSettings, **options: Any) -> Settings:

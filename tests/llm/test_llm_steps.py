@@ -18,10 +18,10 @@ from l2a.llm.chaos.running import RunningChaos, chaos_endpoint
 from l2a.llm.errors import UnknownModel, WrongKey
 from l2a.llm.settings import LLMSettings
 from l2a.mapping import load
-from l2a.settings import EvaluateSettings, IngestSettings, JudgeSettings
+from l2a.settings import EvaluateSettings, IngestSettings, JudgeSettings, ObjectiveSettings
 from l2a.tables.contracts import GRADES, LLM_CALLS, OBJECTIVES, ROLLOUTS, RUNS
 from l2a.tables.warehouse import Warehouse
-from spark_jobs.extract import extract
+from spark_jobs import extract as extracting
 from spark_jobs.grade import grade
 from spark_jobs.ingest import ingest
 from spark_jobs.llm_judging import wanted_llm_judge
@@ -64,6 +64,11 @@ def sliced(spark: SparkSession, made: Path, tmp_path: Path) -> Warehouse:
 def chaos() -> Iterator[RunningChaos]:
     with chaos_endpoint() as running:
         yield running
+
+
+def extract(warehouse: Warehouse, judge: JudgeSettings, llm: LLMSettings, **more: bool) -> None:
+    """The step without its search for generic items, which asks nobody and has tests of its own."""
+    extracting.extract(warehouse, judge, llm, ObjectiveSettings(drop_generic=False), **more)
 
 
 def loop(warehouse: Warehouse, llm: LLMSettings, judge: JudgeSettings = ASKED) -> None:
