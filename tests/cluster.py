@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pyspark
 from command_line import SMALL, environment
+from small_spark import JVM
 
 START_SECONDS = 120
 
@@ -74,6 +75,7 @@ def cluster(folder: Path, **secrets: str) -> Iterator[Cluster]:
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.executor.memory": "700m",
+            "spark.executor.extraJavaOptions": JVM["spark.driver.extraJavaOptions"],
             "spark.executor.cores": "1",
             # A killed executor is replaced, and its tasks are tried again.
             "spark.task.maxFailures": "8",

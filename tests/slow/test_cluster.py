@@ -131,7 +131,14 @@ def strike(job: Job, process: subprocess.Popen[bytes], victim: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("victim", "share"), [("driver", 0.5), ("executor", 0.3), ("Python worker", 0.6)])
+@pytest.mark.parametrize(
+    ("victim", "share"),
+    [
+        ("executor", 0.3),
+        pytest.param("driver", 0.5, marks=pytest.mark.prove),
+        pytest.param("Python worker", 0.6, marks=pytest.mark.prove),
+    ],
+)
 def test_a_killed_part_costs_no_stored_call(
     job: Job, undisturbed: dict[str, list[tuple[Any, ...]]], victim: str, share: float
 ) -> None:
