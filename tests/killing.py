@@ -31,6 +31,8 @@ STEPS: dict[str, tuple[str, ...]] = {
     "grade": ("grade",),
 }
 """In order; `ingest` takes the log as one more argument. `extract` fits the judge first."""
+SMALL_JUDGE = {"L2A_JUDGE__SIZE": "small"}
+"""Its fit takes seconds of the minutes that the usual one does."""
 
 Victim = Literal["both", "driver", "JVM"]
 VICTIMS: tuple[Victim, ...] = ("both", "driver", "JVM")
@@ -110,7 +112,7 @@ class Rehearsal:
                 return False
             if process.wait(timeout=LONGEST_SECONDS) == 0:  # it had finished before it missed its JVM
                 self._compare(step, moment)
-            l2a(*self.arguments(step))
+            l2a(*self.arguments(step), **SMALL_JUDGE)
             self._compare(step, moment)
         finally:
             _kill(process, "both")
@@ -140,7 +142,11 @@ class Rehearsal:
         with (self.folder / "said.txt").open("wb") as said:
             # A session of its own makes it the head of a process group, which can be killed as one.
             return subprocess.Popen(
-                words(*self.arguments(step)), env=environment(), stdout=said, stderr=said, start_new_session=True
+                words(*self.arguments(step)),
+                env=environment(**SMALL_JUDGE),
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
             )
 
     def _said(self) -> str:
