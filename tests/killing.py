@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from command_line import contents, environment, l2a, words
+from command_line import SMALL_JUDGE, contents, environment, l2a, words
 
 from l2a.synth import LogSpec, write_log
 
@@ -31,8 +31,6 @@ STEPS: dict[str, tuple[str, ...]] = {
     "grade": ("grade",),
 }
 """In order; `ingest` takes the log as one more argument. `extract` fits the judge first."""
-SMALL_JUDGE = {"L2A_JUDGE__SIZE": "small"}
-"""Its fit takes seconds of the minutes that the usual one does."""
 
 Victim = Literal["both", "driver", "JVM"]
 VICTIMS: tuple[Victim, ...] = ("both", "driver", "JVM")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from command_line import contents, digests, l2a, versions
+from command_line import SMALL_JUDGE, contents, digests, l2a, versions
 
 from l2a.judge.open import open_embedded
 from l2a.settings import load
@@ -27,7 +27,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def warehouse(log: Path) -> Path:
     path = log.parent / "warehouse"
-    done = l2a("run", log, "--warehouse", path)
+    done = l2a("run", log, "--warehouse", path, **SMALL_JUDGE)
     for condition in ("expert", "random"):
         assert condition in done.stdout, "results go to standard output"
     return path
@@ -69,6 +69,6 @@ def test_a_training_would_be_paid_what_the_jobs_grade(warehouse: Path) -> None:
 
 def test_a_second_run_changes_no_table_and_says_so(log: Path, warehouse: Path) -> None:
     before = versions(warehouse), digests(warehouse), contents(warehouse)["runs"]
-    again = l2a("run", log, "--warehouse", warehouse)
+    again = l2a("run", log, "--warehouse", warehouse, **SMALL_JUDGE)
     assert again.stderr.count("nothing to do") == 7
     assert (versions(warehouse), digests(warehouse), contents(warehouse)["runs"]) == before
