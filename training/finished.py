@@ -10,7 +10,7 @@ from deltalake import DeltaTable, Field, Schema
 from deltalake.exceptions import CommitFailedError
 from deltalake.schema import PrimitiveType
 
-from l2a.sql.delta import VERSION_PROPERTY
+from l2a.tables.contract import VERSION_PROPERTY
 from l2a.tables.contracts import TRAININGS
 
 _TYPES = {

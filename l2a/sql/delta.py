@@ -18,7 +18,7 @@ from deltalake import DeltaTable
 
 from l2a.errors import TableIncompatible
 from l2a.sql.types import duckdb_type, literal, quoted, spark_type
-from l2a.tables.contract import Contract, refusal
+from l2a.tables.contract import VERSION_PROPERTY, Contract, check_version
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 INTERNAL = "_l2a"
 """Schema of the helper tables that the views of Delta tables read."""
-VERSION_PROPERTY = "l2a.contract.version"
 
 
 @dataclass(frozen=True)
@@ -62,8 +61,8 @@ def open_table(storage: Local | Remote, name: str, version: int | None = None) -
 def check(snapshot: Snapshot, contract: Contract) -> None:
     """Raises `TableIncompatible` for a table that would be misread: another l2a's, or of other types."""
     written_by = snapshot.table.metadata().configuration.get(VERSION_PROPERTY)
-    if written_by is not None and (why := refusal(contract, f"the table {contract.name}", written_by)):
-        raise TableIncompatible(why)
+    if written_by is not None:
+        check_version(contract, f"the table {contract.name}", int(written_by))
     for column in contract.columns:
         there = snapshot.types.get(column.name, column.type)
         if there != column.type:

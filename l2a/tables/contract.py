@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from l2a.errors import TableIncompatible
+
+VERSION_PROPERTY = "l2a.contract.version"
+"""The table property that says under which version of its contract a table was made."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -64,18 +69,20 @@ class Contract:
         return ", ".join(f"`{c.name}` {c.type}{'' if c.nullable else ' NOT NULL'}" for c in self.columns)
 
 
-def refusal(contract: Contract, where: str, written_by: str) -> str | None:
-    """Why the table at `where`, written under that version of its contract, would be misread; None: it would not."""
-    if int(written_by) > contract.version:
-        return f"{where} was written by a newer l2a (contract {written_by}, known {contract.version}): upgrade l2a"
-    if int(written_by) == contract.version:
-        return None
+def check_version(contract: Contract, where: str, written_by: int) -> None:
+    """Raises `TableIncompatible` where the table at `where`, of that version of its contract, would be misread."""
+    if written_by > contract.version:
+        raise TableIncompatible(
+            f"{where} was written by a newer l2a (contract {written_by}, known {contract.version}): upgrade l2a"
+        )
+    if written_by == contract.version:
+        return
     anew = (
         f"remove it and run `{contract.made_by}`"
         if contract.made_by
         else "ingest the logs into a new --warehouse (copy the folder llm_calls there first, and no call is paid twice)"
     )
-    return (
+    raise TableIncompatible(
         f"{where} was written by an older l2a (contract {written_by}, needed {contract.version}) in which a column "
         f"meant something else: {anew}"
     )

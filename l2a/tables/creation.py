@@ -20,10 +20,9 @@ from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from l2a.errors import UsageError
 from l2a.tables.conflicts import CONFLICTS
-from l2a.tables.contract import Contract
+from l2a.tables.contract import VERSION_PROPERTY, Contract
 from l2a.tables.hadoop import file_system
 
-VERSION_PROPERTY = "l2a.contract.version"
 # Far longer than a first commit takes.
 SECONDS_FOR_ANOTHER = 10
 COMMITTED = (".json", ".parquet")
@@ -71,11 +70,11 @@ def create(spark: SparkSession, path: str, contract: Contract) -> None:
         raise UsageError(f"cannot create {path}: {_first_line(error)}") from error
 
 
-def contract_version(spark: SparkSession, path: str) -> str | None:
+def contract_version(spark: SparkSession, path: str) -> int | None:
     """The version of its contract that the table at a path was made under; None: l2a did not make it."""
     properties = {row["key"]: row["value"] for row in spark.sql(f"SHOW TBLPROPERTIES delta.`{path}`").collect()}
     said = properties.get(VERSION_PROPERTY, "")
-    return said if said.isdecimal() else None
+    return int(said) if said.isdecimal() else None
 
 
 @functools.cache

@@ -21,7 +21,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 from l2a.errors import ContractBroken, TableIncompatible, TableMissing
 from l2a.places import folder_or_url
 from l2a.tables.conflicts import CONFLICTS
-from l2a.tables.contract import Contract, refusal
+from l2a.tables.contract import Contract, check_version
 from l2a.tables.creation import contract_version, create, schema
 
 STEP_BEFORE = {
@@ -111,8 +111,7 @@ class Warehouse:
         written_by = contract_version(self.spark, path)
         if written_by is None:
             raise TableIncompatible(f"{path} is a Delta table that l2a did not make; choose another --warehouse")
-        if why := refusal(contract, path, written_by):
-            raise TableIncompatible(why)
+        check_version(contract, path, written_by)
         there = {field.name: field.dataType for field in self.spark.read.format("delta").load(path).schema.fields}
         for field in schema(contract).fields:
             if field.name not in there:

@@ -125,6 +125,7 @@ def test_events_that_came_before_their_first_user_wait_for_it(take, write_lines,
     for names, counts in {
         "a b c": [(3, 3), (2, 1), (3, 1)],
         "c a b": [(3, 1), (3, 2), (2, 0)],
+        "b ac": [(2, 1), (6, 2)],
     }.items():
         assert in_order(names, names.replace(" ", "-")) == (*at_once[:2], counts)
 

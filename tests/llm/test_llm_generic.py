@@ -98,11 +98,15 @@ def test_generic_items_leave_the_information_and_every_turn_keeps_its_reason(mad
         assert dicts(nights, GENERIC_ATTRIBUTES) == dicts(whole, GENERIC_ATTRIBUTES)
         assert chaos.server.record.served.total() == asked + len(LOGS)
 
-        # A person overrules: no call is asked again for that, and the way back is the same.
+        # A person overrules, or switches it off: no call is asked again for that, and the way back is the same.
         file = tmp_path / "generic.toml"
         file.write_text('[bank]\n"we send you news" = false\n', "utf-8")
-        extract(whole, ASKED, llm, EASY.model_copy(update={"generic_file": str(file)}))
-        assert all(row["information"] == row["supplied"] for row in dicts(whole, OBJECTIVES))
+        for settings in (
+            EASY.model_copy(update={"generic_file": str(file)}),
+            EASY.model_copy(update={"drop_generic": False}),
+        ):
+            extract(whole, ASKED, llm, settings)
+            assert all(row["information"] == row["supplied"] for row in dicts(whole, OBJECTIVES))
         extract(whole, ASKED, llm, EASY)
         assert dicts(whole, OBJECTIVES) == before
         assert len(dicts(whole, LLM_CALLS)) == len(LOGS)

@@ -12,7 +12,7 @@ from literal import HARD
 from l2a.errors import TableIncompatible
 from l2a.metrics.definitions import METRICS, UNGRADED
 from l2a.sql import views
-from l2a.sql.delta import VERSION_PROPERTY
+from l2a.tables.contract import VERSION_PROPERTY
 
 if TYPE_CHECKING:
     from conftest import Answer
