@@ -7,6 +7,10 @@ CLASSES := .venv/spark-classes.jsa
 EXTRAS := spark judge llm train serve-cpu airflow dev
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --durations 15
 
+# Where it is set (as in many container images), each process compiles its libraries' source again: 15 s for torch and
+# transformers.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: env demo airflow test test-fast test-slow prove lint format grid bench lock docs clean
 
 env: $(READY)
@@ -27,15 +31,15 @@ $(CLASSES): $(READY)
 
 # A few hundred dialogues: each query runs once, and compiling it would cost more than it saves.
 demo: export L2A_SPARK__CONF := {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
-# A judge that is learnt within a minute.
+# A judge that is learnt within a minute, one answer a turn.
 demo: export L2A_JUDGE__SIZE := small
+demo: export L2A_EVALUATE__SAMPLES := 1
 demo: env
 	@mkdir -p demo
 	@test -f demo/logs.jsonl || $(BIN)/l2a synth --dialogues 400 --seed 7 --bad-share 0.01 \
 	  --domain bank/card_loss --domain hotel/booking --output demo/logs.jsonl --truth demo/truth.jsonl
-	$(BIN)/l2a run demo/logs.jsonl --warehouse demo/warehouse
-	@echo "Now the policies: a tiny base model, SFT and GRPO (recipe demo, about four minutes)"
-	$(BIN)/l2a grid demo --warehouse demo/warehouse
+	@echo "First what the logs say, then policies that learn from them: a tiny base model, SFT and GRPO (recipe demo)"
+	$(BIN)/l2a grid demo demo/logs.jsonl --warehouse demo/warehouse
 
 # Airflow on this machine with the DAGs, on the demo's warehouse; prints address and login, ctrl-C ends all of it.
 airflow: env

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import importlib.util
 import os
 import re
 import shutil
@@ -59,6 +60,7 @@ class Finding:
 def findings(settings: Settings) -> Iterator[Finding]:
     """Everything that can be seen without starting anything."""
     yield _python()
+    yield from bytecode()
     yield java()
     yield from _parts()
     yield jars(settings)
@@ -74,6 +76,19 @@ def _python() -> Finding:
     if sys.version_info[:2] == (3, 11):
         return Finding("Python", "ok", version)
     return Finding("Python", "problem", f"{version}, made for 3.11", "run `make env` with Python 3.11")
+
+
+def bytecode() -> Iterator[Finding]:
+    """Nothing where Python keeps what it compiles, or the biggest of the libraries is compiled already."""
+    torch = importlib.util.find_spec("torch")
+    if not sys.dont_write_bytecode or torch is None or torch.origin is None:
+        return
+    if not Path(importlib.util.cache_from_source(torch.origin)).is_file():
+        yield Finding(
+            "compiled Python", "note",
+            "PYTHONDONTWRITEBYTECODE is set: every process, each Spark worker too, compiles its libraries again",
+            f"unset it, or compile them once: python -m compileall -q -j 0 {Path(torch.origin).parents[1]}",
+        )  # fmt: skip
 
 
 def java() -> Finding:

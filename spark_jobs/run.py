@@ -10,9 +10,9 @@ import click
 from l2a.conditions import BUILT_IN
 from l2a.errors import TooManyFailures
 from l2a.mapping import load
+from l2a.next_steps import next_steps
 from l2a.options import Command, common
 from l2a.progress import say
-from l2a.settings import Settings
 from spark_jobs.command import max_failed_share as max_failed_share_option
 from spark_jobs.command import start
 from spark_jobs.evaluate import evaluate, tell
@@ -28,13 +28,6 @@ LOOKS = {
     'sql "SELECT * FROM drop_reasons"': "turns that were left out, and why",
     "status": "what ran, what waits",
 }
-
-
-def _where_next(warehouse: str) -> str:
-    """What to type to look at the tables; names the warehouse where it is not the default one."""
-    there = "" if warehouse == Settings.model_fields["warehouse"].default else f" --warehouse {warehouse}"
-    lines = [f"  {f'l2a {look}{there}':<75} {shows}" for look, shows in LOOKS.items()]
-    return "\n".join(["", "Where to look next:", *lines])
 
 
 @click.command(cls=Command)
@@ -79,7 +72,7 @@ def command(
     grade(tables, settings.judge, settings.llm, max_failed_share=allowed)
     rows = evaluate(tables, settings.judge, settings.evaluate)
     tell(tables, settings, rows)
-    say(_where_next(settings.warehouse))
+    say(next_steps(LOOKS, settings.warehouse))
     if too_many is not None:
         raise too_many
 

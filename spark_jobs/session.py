@@ -175,7 +175,8 @@ def _local(settings: SparkSettings) -> SparkSession:
     logging.getLogger().addFilter(lambda record: record.funcName != "send_command")
     # Workers import l2a and spark_jobs from where this process does.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # Threads that wait awake would take the cores from Spark's own. (Its workers have one thread each, by Spark.)
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     since = log.stat().st_size if log.exists() else 0
     try:
         with _stderr_into(log):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import py_compile
+import sys
 import time
 from pathlib import Path
 
@@ -49,6 +51,19 @@ def test_spark_is_tried_with_the_settings_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(f"[spark]\njars = '{tmp_path}'\n")
     done = CliRunner().invoke(main, ["doctor", "--spark", "--config", str(tmp_path / "mine.toml")])
     assert f"PROBLEM  Spark: setting spark.jars: the folder {tmp_path} holds no delta-spark jar" in done.output
+
+
+@pytest.mark.parametrize(("unset", "compiled", "found"), [(False, False, 1), (True, False, 0), (False, True, 0)])
+def test_libraries_that_every_process_compiles_again_are_noted(
+    unset: bool, compiled: bool, found: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torch.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.setattr(sys, "dont_write_bytecode", not unset)
+    if compiled:
+        py_compile.compile(str(tmp_path / "torch.py"))
+    assert len(list(doctor.bytecode())) == found
 
 
 def test_the_judges_endpoints_and_the_policies_are_asked_each_once() -> None:

@@ -1,6 +1,6 @@
 """`l2a grid`: trains the conditions of a recipe and compares them, in the form of the paper's Table 1.
 
-l2a grid demo --warehouse demo/warehouse
+l2a grid demo logs/*.jsonl                            after `l2a run` on these logs
 l2a grid laptop --seeds 3 --output docs/results.md
 
 Each step is a command of l2a, so that a grid which is killed goes on where it was: what is trained stays trained, what
@@ -23,6 +23,7 @@ import click
 
 from l2a.conditions import BUILT_IN
 from l2a.errors import L2AError
+from l2a.next_steps import next_steps
 from l2a.options import Command, common, settings_of
 from l2a.output_file import check
 from l2a.progress import say
@@ -69,14 +70,15 @@ def _train(words: list[str]) -> float:
     return time.monotonic() - started
 
 
-def _measure(words: list[str]) -> tuple[float, Any]:
+def _measure(words: list[str], *, shows: bool = False) -> tuple[float, Any]:
     """Seconds that a command took in this process, and what it returned. The table that it prints is left to the end of
-    the grid."""
+    the grid, unless `shows`."""
     started = _say(words)
     front_door = click.get_current_context().find_root().command
-    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
         try:
-            returned = front_door.main(words, prog_name="l2a", standalone_mode=False)
+            with contextlib.nullcontext() if shows else contextlib.redirect_stdout(nowhere):
+                returned = front_door.main(words, prog_name="l2a", standalone_mode=False)
         except click.ClickException as error:
             raise _failure(words, f"ended with an error: {error.format_message()}") from error
     return time.monotonic() - started, returned
@@ -95,6 +97,7 @@ def _failure(words: list[str], what: str) -> L2AError:
 
 @click.command("grid", cls=Command)
 @click.argument("recipe", metavar="RECIPE")
+@click.argument("logs", nargs=-1, metavar="[LOGS]...")
 @click.option(
     "--condition", "conditions", multiple=True, type=click.Choice(get_args(Method)), help="Only this one; repeatable."
 )
@@ -105,6 +108,7 @@ def _failure(words: list[str], what: str) -> L2AError:
 @common
 def command(
     recipe: str,
+    logs: tuple[str, ...],
     conditions: tuple[Method, ...],
     seeds: int | None,
     output: Path | None,
@@ -113,7 +117,7 @@ def command(
 ) -> None:
     """Train and evaluate all conditions of RECIPE; print them as the paper's Table 1.
 
-    RECIPE is the name of one that ships, or a file.
+    RECIPE is the name of one that ships, or a file. LOGS, if there are any, are taken in first, as by `l2a run`.
     """
     from training import results, results_page
 
@@ -127,6 +131,8 @@ def command(
         *(("--warehouse", warehouse) if warehouse else ()),
         *(("--config", config) if config else ()),
     ]
+    if logs:
+        _measure(["run", *logs, *arguments], shows=True)
     wanted = conditions or chosen.grid.conditions
     taken, evaluation_id = grid(chosen, wanted, recipe, seeds or chosen.grid.seeds, list(arguments))
     found = results.read(settings.warehouse, settings.evaluate.replicates, evaluation_id)
@@ -136,3 +142,11 @@ def command(
         typed = " ".join(["l2a grid", recipe, *only, *(("--seeds", str(seeds)) if seeds else ())])
         output.write_text(results_page.page(found, chosen, typed, taken), encoding="utf-8")
         say(f"grid: {output} holds tables, differences and answers side by side")
+    judged = "grpo" if "grpo" in wanted else wanted[-1]
+    looks = {
+        'sql "SELECT * FROM metric_table"': "the same table, for queries",
+        "report": "one page to read in a browser: metrics, funnel, answers side by side",
+        f"promote {judged}": "makes it the champion if the rule allows, and says why or why not",
+        f"serve {judged}": "the policy behind an OpenAI-compatible endpoint",
+    }
+    say(next_steps(looks, settings.warehouse))

@@ -22,3 +22,12 @@ def test_a_page_that_cannot_be_written_is_refused_before_any_training(
     done = CliRunner().invoke(main, ["grid", "laptop", "--warehouse", str(tmp_path), "--output", str(page)])
     assert done.exit_code == 2, done.exception
     assert f"cannot write {page}: there is no folder {page.parent}" in done.output
+
+
+def test_a_recipe_that_is_not_there_is_refused_before_any_log_is_read(tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        main, ["grid", "no-such", str(tmp_path / "logs.jsonl"), "--warehouse", str(tmp_path / "w")]
+    )
+    assert done.exit_code == 2, done.exception
+    assert "no-such" in done.output
+    assert not (tmp_path / "w").exists()
