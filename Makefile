@@ -29,8 +29,10 @@ $(READY): requirements.lock pyproject.toml
 $(CLASSES): $(READY)
 	$(BIN)/python tests/class_archive.py $@
 
-# A few hundred dialogues: each query runs once, and compiling it would cost more than it saves.
-demo: export L2A_SPARK__CONF := {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+# A few hundred dialogues: each query runs once, and compiling it, or planning it anew on the way, would cost more than it
+# saves.
+demo: export L2A_SPARK__CONF := {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN", \
+  "spark.sql.adaptive.enabled": "false"}
 # A judge that is learnt within a minute, one answer a turn.
 demo: export L2A_JUDGE__SIZE := small
 demo: export L2A_EVALUATE__SAMPLES := 1
