@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame, Row, Window
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
@@ -30,6 +30,7 @@ LISTED = 0.5
 """Attributes with a smaller asked_share are far from being asked of everyone and are not listed, unless named."""
 PLACES = 6
 """Decimals of a figure: sums over partitions end alike in every run."""
+_LISTED = ("domain", "attribute", "dialogues", "turns", "asked", "still")
 
 
 def figures(objectives: DataFrame, named: Collection[tuple[str, str]] = ()) -> list[dict[str, Any]]:
@@ -39,47 +40,62 @@ def figures(objectives: DataFrame, named: Collection[tuple[str, str]] = ()) -> l
     domain, session_id, turn, supplied, dropped_reason. named: (domain, attribute) that are listed whatever their share.
     """
     # A dialogue of which only the final turn has an objective says nothing.
-    told = objectives.where((F.size("supplied") > 0) | F.col("dropped_reason").isNotNull())
-    dialogues = told.groupBy("domain").agg(F.count_distinct("session_id").alias("dialogues"))
-    turns = _turns(told.where(F.size("supplied") > 0)).persist(StorageLevel.DISK_ONLY)
+    supplies = F.size("supplied") > 0
+    told = objectives.where(supplies | F.col("dropped_reason").isNotNull())
+    turns = _turns(told.where(supplies)).persist(StorageLevel.DISK_ONLY)
+    # Three small plans: as one, in which each part stands several times, Spark plans for longer than it counts.
     try:
-        return [row.asDict() for row in _figures(turns, dialogues, named).collect()]
+        counted = told.groupBy("domain").agg(
+            F.count_distinct("session_id").alias("dialogues"), F.count_if(supplies).alias("turns")
+        )
+        domains = _again(counted, counted.collect())
+        asked = turns.select("domain", "session_id", "last", F.explode("attributes").alias("attribute"))
+        listed = _listed(asked, domains, named)
+        rows = listed.collect()
+        return [row.asDict() for row in _figures(turns, asked, _again(listed, rows)).collect()] if rows else []
     finally:
         turns.unpersist()
 
 
-def _figures(turns: DataFrame, dialogues: DataFrame, named: Collection[tuple[str, str]]) -> DataFrame:
-    of_domain = turns.groupBy("domain").agg(F.count("*").alias("turns"))
-    after = turns.groupBy("domain", "last").agg(F.count("*").alias("turns_after"))
-    asked = turns.select("domain", "session_id", "last", F.explode("attributes").alias("attribute"))
-    share, overall = F.col("asked") / F.col("dialogues"), F.col("still") / F.col("turns")
+def _again(few: DataFrame, rows: list[Row]) -> DataFrame:
+    """Rows that were collected, without the plan that they came of, for a join that moves nothing else."""
+    return F.broadcast(few.sparkSession.createDataFrame(rows, few.schema))
+
+
+def _listed(asked: DataFrame, domains: DataFrame, named: Collection[tuple[str, str]]) -> DataFrame:
+    """domain, attribute, dialogues, turns, asked (dialogues), still (turns) of what is asked of many, or named."""
     wanted = F.concat_ws("\x1f", "domain", "attribute").isin([f"{d}\x1f{a}" for d, a in sorted(named)])
-    listed = (
+    return (
         asked.groupBy("domain", "attribute")
         .agg(F.count_distinct("session_id").alias("asked"), F.count("*").alias("still"))
-        .join(dialogues, "domain")
-        .join(of_domain, "domain")
-        .where(((share >= LISTED) & (F.col("attribute") != OTHER)) | wanted)
+        .join(domains, "domain")
+        .where(((F.col("asked") / F.col("dialogues") >= LISTED) & (F.col("attribute") != OTHER)) | wanted)
+        .select(*_LISTED)
     )
+
+
+def _figures(turns: DataFrame, asked: DataFrame, listed: DataFrame) -> DataFrame:
+    overall = F.col("still") / F.col("turns")
+    after = turns.groupBy("domain", "last").agg(F.count("*").alias("turns_after"))
     apart = (
-        asked.join(listed.select("domain", "attribute", overall.alias("overall")), ["domain", "attribute"])
-        .groupBy("domain", "attribute", "overall", "last")
+        asked.join(listed, ["domain", "attribute"])
+        .groupBy(*_LISTED, "last")
         .agg(F.count("*").alias("still_after"))
         .join(after, ["domain", "last"])
-        .groupBy("domain", "attribute")
+        .groupBy(*_LISTED)
         .agg(
-            F.sum(F.abs(F.col("still_after") - F.col("turns_after") * F.col("overall"))).alias("apart"),
+            F.sum(F.abs(F.col("still_after") - F.col("turns_after") * overall)).alias("apart"),
             F.sum("turns_after").alias("met"),
         )
     )
     # After an attribute that it never followed, the share is 0.
     effect = (F.col("apart") + overall * (F.col("turns") - F.col("met"))) / F.col("turns")
-    return listed.join(apart, ["domain", "attribute"]).select(
+    return apart.select(
         "domain",
         "attribute",
         "dialogues",
         "turns",
-        F.round(share, PLACES).alias("asked_share"),
+        F.round(F.col("asked") / F.col("dialogues"), PLACES).alias("asked_share"),
         F.round(overall, PLACES).alias("hit_share"),
         F.round(effect, PLACES).alias("context_effect"),
     )
