@@ -2,6 +2,7 @@
 
     python -m benchmarks.spine                                              # a smoke test of minutes
     python -m benchmarks.spine --dialogues 1000000 --base 2000000 --nights 30   # the figures to report
+    python -m benchmarks.spine --dialogues 0 --base 2000000 --nights 30         # of them, those of the nights
 
 Ratios in one run on made-up logs, both sides printed, with the load of the machine before and after: on a machine that
 does other work at the same time they say little. Every timed side has a process of its own with a driver of 3 GB;
@@ -31,10 +32,12 @@ def say(message: str) -> None:
 def main(dialogues: int, base: int, nights: int, work: Path) -> None:
     """Measures in `work`, which needs about 4 KB a dialogue, and prints the table."""
     print(f"{os.cpu_count()} cores, driver of {DRIVER_MEMORY}, {_load()}")
-    log = work / "logs.jsonl"
-    summary = write_log(LogSpec(dialogues=dialogues, seed=5, **spine_nights.REPEATS), log)
-    say(f"{summary.lines:,} lines, {summary.size / 1e6:,.0f} MB")
-    rows = [*_cores(log, dialogues, work), *_slicing(work / "two"), *_bytes(work / "two"), *_plain(log, work)]
+    rows: list[Row] = []
+    if dialogues:
+        log = work / "logs.jsonl"
+        summary = write_log(LogSpec(dialogues=dialogues, seed=5, **spine_nights.REPEATS), log)
+        say(f"{summary.lines:,} lines, {summary.size / 1e6:,.0f} MB")
+        rows += [*_cores(log, dialogues, work), *_slicing(work / "two"), *_bytes(work / "two"), *_plain(log, work)]
     if nights:
         rows += spine_nights.measure(base, nights, work, say)
     width = max(len(what) for what, _, _ in rows)
@@ -107,9 +110,14 @@ def _load() -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dialogues", type=int, default=20_000, help="dialogues that are ingested and sliced [20000]")
+    parser.add_argument(
+        "--dialogues",
+        type=int,
+        default=20_000,
+        help="dialogues that are ingested and sliced; 0: leave them out [20000]",
+    )
     parser.add_argument("--base", type=int, default=20_000, help="dialogues before the first night [20000]")
-    parser.add_argument("--nights", type=int, default=2, help="nights on top; 0: leave them out [2]")
+    parser.add_argument("--nights", type=int, default=4, help="nights on top; 0: leave them out [4]")
     parser.add_argument("--work", type=Path, help="an empty folder to work in [a temporary one]")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.work, prefix="spine-") as folder:

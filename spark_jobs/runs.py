@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 import l2a
@@ -82,6 +82,10 @@ class Since:
         if changed is not None and self.again is not None:
             changed = changed.union(self.again)
         return None if changed is None else changed.distinct().persist()
+
+    def newest(self, warehouse: Warehouse, contract: Contract) -> DataFrame:
+        """The table's rows that were written since, as they are now, where `changed_sessions` knows of some."""
+        return warehouse.newest(contract, self.versions[contract.name])
 
 
 def digest(*values: Any) -> str:
@@ -242,17 +246,19 @@ def _last(warehouse: Warehouse, step: str, subject: str, settings: str, replaces
     well = same & (F.col("status") == "ok")
     started = F.unix_micros("started_at").alias("started")
     ended = (started + F.col("seconds") * 1_000_000).cast("long").alias("ended")
+    newest = F.max("started").over(Window.partitionBy("step")).alias("newest")
     runs = (
         warehouse.read(RUNS)
         .where((F.col("step") == step) & F.col("subject").eqNullSafe(F.lit(subject or None)))
         .where(well | ~same if replaces else well)
-        .select("versions", "rows_in", "rows_failed", well.alias("well"), started, ended)
+        .select("step", "versions", "rows_in", "rows_failed", well.alias("well"), started, ended)
+        .select("*", newest)
+        .where((F.col("started") == F.col("newest")) | (F.col("well") & (F.col("ended") > F.col("newest"))))
     )
-    last = runs.orderBy(F.col("started").desc()).first()
-    if last is None or not last["well"]:
+    found = sorted(runs.collect(), key=lambda row: row["started"], reverse=True)
+    if not found or not found[0]["well"]:
         return None
-    beside = runs.where(F.col("well") & (F.col("ended") > last["started"])).select("versions").collect()
-    read = [_numbers(row["versions"]) for row in (last, *beside)]
+    last, read = found[0], [_numbers(row["versions"]) for row in found]
     versions = {name: min(one.get(name, -1) for one in read) for name in read[0]}
     when = dt.datetime.fromtimestamp(last["ended"] / 1_000_000, dt.UTC)
     return _Last(versions, when, rows=last["rows_in"], failed=last["rows_failed"] > 0)

@@ -43,10 +43,9 @@ def slice_dialogues(
     warehouse.read(DIALOGUES)
 
     def work(since: Since) -> Counts:
-        dialogues = warehouse.read(DIALOGUES)
         scope = since.changed_sessions(warehouse, DIALOGUES)
-        if scope is not None:
-            dialogues = dialogues.join(scope, "session_id", "left_semi")
+        # Looking for a night's dialogues among all would read the messages of all.
+        dialogues = warehouse.read(DIALOGUES) if scope is None else since.newest(warehouse, DIALOGUES)
         rows = turns_of(dialogues, null_outcome_is_success).persist()
         warehouse.replace(TURNS, rows, scope=scope, unique=True)
         seen = rows.agg(

@@ -145,6 +145,7 @@ def test_turns_follow_their_dialogues(warehouse) -> None:
     assert warehouse.read(RUNS).count() == 2
 
     version = warehouse.version(TURNS)
+    put(warehouse, shrinks=("uaua", None), new=("uaua", None))
     put(warehouse, shrinks=("ua", None), fails=("ua", "failure"), new=("suas", None))
     counts = slice_dialogues(warehouse)
     assert (counts.rows_in, counts.rows_out, counts.rows_set_aside) == (3, 3, 1)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from delta import DeltaTable
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -83,15 +83,28 @@ class Warehouse:
             return None
         if since == version:
             return self.spark.createDataFrame([], "session_id string")
-        feed = self.spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", since + 1)
         try:
-            changed = feed.load(self.path(contract.name)).select("session_id").distinct().persist()
+            changed = self._feed(contract, since).select("session_id").distinct().persist()
             changed.count()
         except (PySparkException, Py4JJavaError) as error:
             if _history_is_gone(error):
                 return None
             raise
         return changed
+
+    def newest(self, contract: Contract, since: int) -> DataFrame:
+        """The rows that were written after Delta version `since` and are still there, as they are now.
+
+        It reads what these writes left in the history, not the table. For a `since` after which `changed` knew of some.
+        """
+        last = Window.partitionBy(*contract.key).orderBy(F.col("_commit_version").desc())
+        written = self._feed(contract, since).where("_change_type <> 'update_preimage'")
+        newest = written.withColumn("_place", F.row_number().over(last)).where("_place = 1")
+        return newest.where("_change_type <> 'delete'").select(*contract.column_names)
+
+    def _feed(self, contract: Contract, since: int) -> DataFrame:
+        feed = self.spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", since + 1)
+        return feed.load(self.path(contract.name))
 
     def ensure(self, contract: Contract) -> None:
         """Creates the table, or adds the columns that an older l2a did not know.
@@ -151,12 +164,11 @@ class Warehouse:
                 self._check_key(contract, rows)
 
             def gone() -> DataFrame | None:
-                there = self.read(contract)
-                if not there.inputFiles():
-                    return None
-                owned = there.where(within)
+                owned = self.read(contract).where(within)
                 if scope is not None:
                     owned = owned.join(scope, scope.columns, "left_semi")
+                elif not owned.inputFiles():
+                    return None
                 return owned.select(*contract.key).join(rows.select(*contract.key), list(contract.key), "left_anti")
 
             self._merge(contract, rows, gone=gone)

@@ -170,6 +170,23 @@ def test_what_changed_is_known_while_the_history_lasts_and_all_is_taken_after_it
     assert len(held(warehouse)) == 3
 
 
+def test_of_what_was_written_since_a_version_the_newest_is_read(warehouse) -> None:
+    warehouse.upsert(THINGS, table(warehouse, ("s", 1, "a"), ("s", 2, "stays"), ("t", 1, "a"), ("u", 1, "a")))
+    first = warehouse.version(THINGS)
+    warehouse.upsert(THINGS, table(warehouse, ("s", 1, "b"), ("v", 1, "new"), ("t", 1, "c")))
+    warehouse.upsert(THINGS, table(warehouse, ("s", 1, "c"), ("w", 1, "new")))
+    second = warehouse.version(THINGS)
+    warehouse.replace(
+        THINGS, table(warehouse, ("t", 1, "c")), scope=table(warehouse, ("t", 1, ""), ("v", 1, "")).select("session_id")
+    )
+
+    def newest(since: int) -> list[tuple[Any, ...]]:
+        return sorted(tuple(row)[:3] for row in warehouse.newest(THINGS, since).collect())
+
+    assert newest(first) == [("s", 1, "c"), ("t", 1, "c"), ("w", 1, "new")]
+    assert newest(second) == []
+
+
 @pytest.mark.parametrize(
     "left",
     [
