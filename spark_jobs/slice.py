@@ -44,10 +44,14 @@ def slice_dialogues(
 
     def work(since: Since) -> Counts:
         scope = since.changed_sessions(warehouse, DIALOGUES)
-        # Looking for a night's dialogues among all would read the messages of all.
-        dialogues = warehouse.read(DIALOGUES) if scope is None else since.newest(warehouse, DIALOGUES)
+        if scope is None:
+            dialogues = warehouse.read(DIALOGUES)
+        else:
+            # Looking for a night's dialogues among all would read the messages of all. What is written from now on may
+            # be among the newest rows already, but not in the scope.
+            dialogues = since.newest(warehouse, DIALOGUES).join(scope, "session_id", "left_semi")
         rows = turns_of(dialogues, null_outcome_is_success).persist()
-        warehouse.replace(TURNS, rows, scope=scope, unique=True)
+        warehouse.replace(TURNS, rows, scope=scope, unique=True, numbered=True)
         seen = rows.agg(
             F.count_distinct("session_id").alias("dialogues"),
             F.count("*").alias("turns"),

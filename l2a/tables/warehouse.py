@@ -23,6 +23,7 @@ from l2a.places import folder_or_url
 from l2a.tables.conflicts import CONFLICTS
 from l2a.tables.contract import Contract, check_version
 from l2a.tables.creation import contract_version, create, schema
+from l2a.tables.merging import GONE, Source, additions, numbered_replacement, replacement
 
 STEP_BEFORE = {
     "dialogues": "l2a ingest",
@@ -143,12 +144,15 @@ class Warehouse:
         scope: DataFrame | None = None,
         within: str = "true",
         unique: bool = False,
+        numbered: bool = False,
     ) -> None:
         """Makes `rows` all that the table holds for a scope: inserts, updates what differs, deletes what is no more.
 
         scope: what `rows` speaks for, mostly the sessions (column session_id); None: all of the table.
         within: SQL condition on the table that limits what may be deleted further, such as "extractor = 'x'".
         unique: the caller's query can give each key only once, so that the check, which costs a pass, is left out.
+        numbered: the key is the scope's columns and a number that counts the rows of each of these from 1, in the table
+            and in `rows`, so that the table needs not be searched for what is no more.
 
         Raises `ContractBroken`, with nothing committed, when a key comes twice or an invariant does not hold.
         """
@@ -163,15 +167,15 @@ class Warehouse:
             if not unique:
                 self._check_key(contract, rows)
 
-            def gone() -> DataFrame | None:
+            def source() -> Source:
                 owned = self.read(contract).where(within)
-                if scope is not None:
-                    owned = owned.join(scope, scope.columns, "left_semi")
-                elif not owned.inputFiles():
-                    return None
-                return owned.select(*contract.key).join(rows.select(*contract.key), list(contract.key), "left_anti")
+                if scope is None:
+                    return replacement(contract, rows, owned) if owned.inputFiles() else additions(contract, rows)
+                if numbered:
+                    return numbered_replacement(contract, rows, scope)
+                return replacement(contract, rows, owned.join(scope, scope.columns, "left_semi"))
 
-            self._merge(contract, rows, gone=gone)
+            self._merge(contract, source)
         finally:
             if not held:
                 rows.unpersist()
@@ -197,7 +201,7 @@ class Warehouse:
         self.ensure(contract)
         if not unique:
             self._check_key(contract, rows)
-        self._merge(contract, rows, only_if=only_if, combine=combine or {})
+        self._merge(contract, lambda: additions(contract, rows), only_if=only_if, combine=combine)
 
     def append_once(self, contract: Contract, rows: DataFrame, name: str) -> None:
         """Appends rows under a name; a later append under the same name does nothing, in any process.
@@ -225,14 +229,12 @@ class Warehouse:
     def _merge(
         self,
         contract: Contract,
-        rows: DataFrame,
+        source: Callable[[], Source],
         *,
         only_if: str = "true",
         combine: Mapping[str, str] | None = None,
-        gone: Callable[[], DataFrame | None] | None = None,
     ) -> None:
         combine = combine or {}
-        on = " AND ".join(f"t.`{name}` <=> s.`{name}`" for name in contract.key)
         incoming = {name: f"s.`{name}`" for name in contract.column_names}
         changed: dict[str, str | Column] = {**incoming, **combine}
         values: dict[str, str | Column] = {**incoming}
@@ -240,15 +242,13 @@ class Warehouse:
         differs = " OR ".join(f"NOT (t.`{name}` <=> {changed[name]})" for name in told_apart)
 
         def merge() -> None:
-            source, left = rows.withColumn("_gone", F.lit(False)), gone() if gone else None
-            if left is not None:
-                source = source.unionByName(left.withColumn("_gone", F.lit(True)), allowMissingColumns=True)
-            into = DeltaTable.forPath(self.spark, self.path(contract.name)).alias("t").merge(source.alias("s"), on)
-            if left is not None:
-                into = into.whenMatchedDelete("s._gone")
+            rows, on, deletes = source()
+            into = DeltaTable.forPath(self.spark, self.path(contract.name)).alias("t").merge(rows.alias("s"), on)
+            if deletes is not None:
+                into = into.whenMatchedDelete(deletes)
             if differs:
-                into = into.whenMatchedUpdate(f"NOT s._gone AND ({differs}) AND ({only_if})", set=changed)
-            into.whenNotMatchedInsert("NOT s._gone", values=values).execute()
+                into = into.whenMatchedUpdate(f"NOT s.{GONE} AND ({differs}) AND ({only_if})", set=changed)
+            into.whenNotMatchedInsert(f"NOT s.{GONE}", values=values).execute()
 
         self._commit(contract, merge)
 

@@ -83,6 +83,25 @@ def test_what_is_written_twice_is_there_once(warehouse) -> None:
     assert [row[:2] for row in held(warehouse)][-2:] == [("u", 1), ("u", 2)]
 
 
+def test_numbered_rows_are_replaced_as_others_are(warehouse) -> None:
+    def numbered(**words: str) -> Any:
+        return table(warehouse, *((s, n, w) for s, said in words.items() for n, w in enumerate(said, start=1)))
+
+    scope = warehouse.spark.createDataFrame(
+        [(s,) for s in ("shorter", "longer", "new", "no more", "never")], "session_id string"
+    )
+    warehouse.upsert(THINGS, numbered(shorter="abcd", longer="ab", **{"no more": "abc", "not asked": "ab"}))
+    for _ in range(2):
+        rows = numbered(shorter="xb", longer="abcd", new="ab")
+        warehouse.replace(THINGS, rows, scope=scope, numbered=True)
+        assert [row[:3] for row in held(warehouse)] == sorted(
+            tuple(row)[:3] for row in numbered(shorter="xb", longer="abcd", new="ab", **{"not asked": "ab"}).collect()
+        )
+    feed = warehouse.spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", 2)
+    written = feed.load(warehouse.path("things")).groupBy("_change_type").count().collect()
+    assert dict(written) == {"delete": 5, "insert": 4, "update_preimage": 1, "update_postimage": 1}
+
+
 def test_writers_that_meet_all_get_their_rows_in(warehouse) -> None:
     warehouse.upsert(THINGS, table(warehouse, ("s", 0, "start")))
     failures: list[BaseException] = []
