@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import hashlib
 import json
 import time
@@ -23,6 +24,7 @@ import l2a
 from l2a.errors import TooManyFailures
 from l2a.progress import say
 from l2a.sql.status import REPLACING
+from l2a.tables import history
 from l2a.tables.contract import Contract
 from l2a.tables.contracts import RUNS
 from l2a.tables.warehouse import Warehouse
@@ -73,19 +75,17 @@ class Since:
 
     def changed_sessions(self, warehouse: Warehouse, *inputs: Contract) -> DataFrame | None:
         """Sessions that changed in any of the inputs since; None: take all."""
-        changed: DataFrame | None = None
+        parts = [] if self.again is None else [self.again]
         for contract in inputs:
-            part = warehouse.changed(contract, self.versions.get(contract.name, -1))
+            part = history.changed_sessions(warehouse, contract, self.versions.get(contract.name, -1))
             if part is None:
                 return None
-            changed = part if changed is None else changed.union(part)
-        if changed is not None and self.again is not None:
-            changed = changed.union(self.again)
-        return None if changed is None else changed.distinct().persist()
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else functools.reduce(DataFrame.union, parts).distinct().persist()
 
     def newest(self, warehouse: Warehouse, contract: Contract) -> DataFrame:
         """The table's rows that were written since, as they are now, where `changed_sessions` knows of some."""
-        return warehouse.newest(contract, self.versions[contract.name])
+        return history.newest_rows(warehouse, contract, self.versions[contract.name])
 
 
 def digest(*values: Any) -> str:

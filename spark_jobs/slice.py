@@ -51,7 +51,10 @@ def slice_dialogues(
             # be among the newest rows already, but not in the scope.
             dialogues = since.newest(warehouse, DIALOGUES).join(scope, "session_id", "left_semi")
         rows = turns_of(dialogues, null_outcome_is_success).persist()
-        warehouse.replace(TURNS, rows, scope=scope, unique=True, numbered=True)
+        if scope is None:
+            warehouse.replace(TURNS, rows, unique=True)
+        else:
+            warehouse.replace_numbered(TURNS, rows, scope)
         seen = rows.agg(
             F.count_distinct("session_id").alias("dialogues"),
             F.count("*").alias("turns"),

@@ -39,10 +39,9 @@ def replacement(contract: Contract, rows: DataFrame, owned: DataFrame) -> Source
 
 
 def numbered_replacement(contract: Contract, rows: DataFrame, scope: DataFrame) -> Source:
-    """Rows that replace all that the table holds for a scope, where a key's last column counts from 1 without a gap.
+    """Rows that replace all that the table holds for a scope, as `Warehouse.replace_numbered` says.
 
-    scope: the key's other columns. Each last row meets all that is numbered above it, too, so that the table needs not
-    be searched for what is gone.
+    Each last row meets all that is numbered above it, too.
     """
     *of, number = contract.key
     last = F.max(number).over(Window.partitionBy(*of))

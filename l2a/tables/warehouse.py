@@ -13,8 +13,7 @@ from collections.abc import Callable, Mapping
 from delta import DeltaTable
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, SparkSession, Window
-from pyspark.sql import functions as F
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import types as T
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
@@ -73,40 +72,6 @@ class Warehouse:
         row = DeltaTable.forPath(self.spark, self.path(contract.name)).history(1).select("version").first()
         return -1 if row is None else int(row["version"])
 
-    def changed(self, contract: Contract, since: int) -> DataFrame | None:
-        """The sessions of which rows changed after Delta version `since`: one column, session_id, distinct.
-
-        None means "not known, take all": the first time, or when the history needed was cleaned up. The answer is
-        held by Spark, and asked for at once: only so is it known that the history is still there.
-        """
-        version = self.version(contract)
-        if since < 0 or since > version:  # a table that was deleted and made again counts from 0
-            return None
-        if since == version:
-            return self.spark.createDataFrame([], "session_id string")
-        try:
-            changed = self._feed(contract, since).select("session_id").distinct().persist()
-            changed.count()
-        except (PySparkException, Py4JJavaError) as error:
-            if _history_is_gone(error):
-                return None
-            raise
-        return changed
-
-    def newest(self, contract: Contract, since: int) -> DataFrame:
-        """The rows that were written after Delta version `since` and are still there, as they are now.
-
-        It reads what these writes left in the history, not the table. For a `since` after which `changed` knew of some.
-        """
-        last = Window.partitionBy(*contract.key).orderBy(F.col("_commit_version").desc())
-        written = self._feed(contract, since).where("_change_type <> 'update_preimage'")
-        newest = written.withColumn("_place", F.row_number().over(last)).where("_place = 1")
-        return newest.where("_change_type <> 'delete'").select(*contract.column_names)
-
-    def _feed(self, contract: Contract, since: int) -> DataFrame:
-        feed = self.spark.read.format("delta").option("readChangeFeed", "true").option("startingVersion", since + 1)
-        return feed.load(self.path(contract.name))
-
     def ensure(self, contract: Contract) -> None:
         """Creates the table, or adds the columns that an older l2a did not know.
 
@@ -144,15 +109,12 @@ class Warehouse:
         scope: DataFrame | None = None,
         within: str = "true",
         unique: bool = False,
-        numbered: bool = False,
     ) -> None:
         """Makes `rows` all that the table holds for a scope: inserts, updates what differs, deletes what is no more.
 
         scope: what `rows` speaks for, mostly the sessions (column session_id); None: all of the table.
         within: SQL condition on the table that limits what may be deleted further, such as "extractor = 'x'".
         unique: the caller's query can give each key only once, so that the check, which costs a pass, is left out.
-        numbered: the key is the scope's columns and a number that counts the rows of each of these from 1, in the table
-            and in `rows`, so that the table needs not be searched for what is no more.
 
         Raises `ContractBroken`, with nothing committed, when a key comes twice or an invariant does not hold.
         """
@@ -171,14 +133,24 @@ class Warehouse:
                 owned = self.read(contract).where(within)
                 if scope is None:
                     return replacement(contract, rows, owned) if owned.inputFiles() else additions(contract, rows)
-                if numbered:
-                    return numbered_replacement(contract, rows, scope)
                 return replacement(contract, rows, owned.join(scope, scope.columns, "left_semi"))
 
             self._merge(contract, source)
         finally:
             if not held:
                 rows.unpersist()
+
+    def replace_numbered(self, contract: Contract, rows: DataFrame, scope: DataFrame) -> None:
+        """As `replace`, where the key's last column counts the rows of each of its other columns from 1, without a gap.
+
+        scope: what `rows` speaks for: the key's other columns. The table is not searched for what is no more: it is
+        what has a higher number than the last row.
+
+        Raises `ContractBroken`, with nothing committed, when an invariant does not hold.
+        """
+        self.ensure(contract)
+        rows = rows.select(*contract.column_names)
+        self._merge(contract, lambda: numbered_replacement(contract, rows, scope))
 
     def upsert(
         self,
@@ -288,14 +260,3 @@ def _violated(contract: Contract, message: str) -> str | None:
     if "DELTA_NOT_NULL_CONSTRAINT_VIOLATED" in message or "NOT NULL constraint" in message:
         return "a row has null in a column that must hold a value: " + message.splitlines()[0]
     return None
-
-
-def _history_is_gone(error: Exception) -> bool:
-    """Whether a change feed cannot be read because the log or the files of its versions were cleaned up."""
-    return any(
-        sign in str(error)
-        for sign in ("DELTA_VERSION_NOT_FOUND", "DELTA_LOG_FILE_NOT_FOUND", "DELTA_VERSIONS_NOT_CONTIGUOUS",
-                     "DELTA_MISSING_CHANGE_DATA", "DELTA_CHANGE_TABLE_FEED_DISABLED", "FILE_NOT_EXIST",
-                     "FileNotFoundException", "DELTA_STATE_RECOVER_ERROR", "DELTA_TRUNCATED_TRANSACTION_LOG",
-                     "Cannot time travel")
-    )  # fmt: skip

@@ -15,6 +15,7 @@ from helpers import open_warehouse
 from l2a.errors import ContractBroken, TableIncompatible, TableMissing
 from l2a.tables import creation
 from l2a.tables.contract import Column, Contract, Invariant
+from l2a.tables.history import changed_sessions, newest_rows
 
 THINGS = Contract(
     name="things",
@@ -93,7 +94,7 @@ def test_numbered_rows_are_replaced_as_others_are(warehouse) -> None:
     warehouse.upsert(THINGS, numbered(shorter="abcd", longer="ab", **{"no more": "abc", "not asked": "ab"}))
     for _ in range(2):
         rows = numbered(shorter="xb", longer="abcd", new="ab")
-        warehouse.replace(THINGS, rows, scope=scope, numbered=True)
+        warehouse.replace_numbered(THINGS, rows, scope)
         assert [row[:3] for row in held(warehouse)] == sorted(
             tuple(row)[:3] for row in numbered(shorter="xb", longer="abcd", new="ab", **{"not asked": "ab"}).collect()
         )
@@ -166,7 +167,7 @@ def test_what_changed_is_known_while_the_history_lasts_and_all_is_taken_after_it
     last = warehouse.version(THINGS)
 
     def changed(since: int) -> set[str] | None:
-        found = warehouse.changed(THINGS, since)
+        found = changed_sessions(warehouse, THINGS, since)
         return None if found is None else {row["session_id"] for row in found.collect()}
 
     assert changed(-1) is None
@@ -200,7 +201,7 @@ def test_of_what_was_written_since_a_version_the_newest_is_read(warehouse) -> No
     )
 
     def newest(since: int) -> list[tuple[Any, ...]]:
-        return sorted(tuple(row)[:3] for row in warehouse.newest(THINGS, since).collect())
+        return sorted(tuple(row)[:3] for row in newest_rows(warehouse, THINGS, since).collect())
 
     assert newest(first) == [("s", 1, "c"), ("t", 1, "c"), ("w", 1, "new")]
     assert newest(second) == []
