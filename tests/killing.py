@@ -29,8 +29,16 @@ STEPS: dict[str, tuple[str, ...]] = {
     "extract": ("extract",),
     "rollout": ("rollout", "--condition", "random"),
     "grade": ("grade",),
+    "ingest again": ("ingest",),
+    "slice again": ("slice",),
 }
-"""In order; `ingest` takes the log as one more argument. `extract` fits the judge first."""
+"""In order; `ingest` takes its log as one more argument. `extract` fits the judge first."""
+REPEATS = {"late_share": 0.04, "duplicate_share": 0.04}
+LOGS = {
+    "ingest": LogSpec(dialogues=150, seed=3, bad_share=0.04, correction_share=0.05, **REPEATS),
+    # Those dialogues again, more of them corrected, and new ones.
+    "ingest again": LogSpec(dialogues=180, seed=3, bad_share=0.04, correction_share=0.3, **REPEATS),
+}
 
 Victim = Literal["both", "driver", "JVM"]
 VICTIMS: tuple[Victim, ...] = ("both", "driver", "JVM")
@@ -67,20 +75,20 @@ class Undisturbed:
 
 
 class Rehearsal:
-    """A log, a warehouse that an undisturbed pipeline made from it, and kills of its steps."""
+    """Logs, a warehouse that an undisturbed pipeline made from them, and kills of its steps."""
 
     def __init__(self, folder: Path) -> None:
-        self.log = folder / "logs.jsonl"
+        self.logs = {step: folder / f"{step}.jsonl" for step in LOGS}
         self.warehouse = folder / "warehouse"
         self.folder = folder
         self.attempts = 0
-        repeats = {"correction_share": 0.05, "late_share": 0.04, "duplicate_share": 0.04}
-        write_log(LogSpec(dialogues=150, seed=3, bad_share=0.04, **repeats), self.log)
+        for step, spec in LOGS.items():
+            write_log(spec, self.logs[step])
         self.warehouse.mkdir()
         self.undisturbed = {step: self._undisturbed(step) for step in STEPS}
 
     def arguments(self, step: str) -> list[str | Path]:
-        log = [self.log] if step == "ingest" else []
+        log = [self.logs[step]] if step in self.logs else []
         return [*STEPS[step], *log, "--warehouse", self.warehouse]
 
     def _undisturbed(self, step: str) -> Undisturbed:

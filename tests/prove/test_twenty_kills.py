@@ -17,7 +17,7 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
     return Rehearsal(tmp_path_factory.mktemp("kills"))
 
 
-@pytest.mark.parametrize("step", ["ingest", "slice", "extract", "grade"])
+@pytest.mark.parametrize("step", ["ingest", "slice", "extract", "grade", "ingest again", "slice again"])
 def test_twenty_kills_leave_no_trace_in_any_table(rehearsal: Rehearsal, step: str) -> None:
     killed: Counter[str] = Counter()
     for moment in moments(seed=len(step)):

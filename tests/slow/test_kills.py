@@ -16,7 +16,7 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
     return Rehearsal(tmp_path_factory.mktemp("kills"))
 
 
-@pytest.mark.parametrize(("step", "seed"), [("ingest", 0), ("slice", 7), ("extract", 5), ("grade", 3)])
+@pytest.mark.parametrize(("step", "seed"), [("ingest", 0), ("slice again", 7), ("extract", 5), ("grade", 3)])
 def test_a_killed_step_that_runs_again_ends_like_an_undisturbed_one(rehearsal: Rehearsal, step: str, seed: int) -> None:
     killed = 0
     for moment in moments(seed):
