@@ -40,7 +40,7 @@ def main(dialogues: int, base: int, nights: int, work: Path) -> None:
         rows += [*_cores(log, dialogues, work), *_slicing(work / "two"), *_bytes(work / "two"), *_plain(log, work)]
     if nights:
         rows += spine_nights.measure(base, nights, work, say)
-    width = max(len(what) for what, _, _ in rows)
+    width = max((len(what) for what, _, _ in rows), default=0)
     for what, sides, ratio in rows:
         print(f"{what:{width}}  {sides:>28}  {ratio:>10}")
     print(_load())

@@ -31,20 +31,21 @@ def measure(base: int, nights: int, work: Path, say: Callable[[str], None]) -> l
     later.mkdir()
     for day in days[BASE_NIGHTS:]:
         (landing / f"dt={day}").rename(later / f"dt={day}")
-    full = _step(seconds(warehouse, f"ingest={landing}", "slice"))
+    (full,) = _each(warehouse, landing)
     say(f"full build of {base:,} dialogues: {full:.1f} s")
-    first, *others = days[BASE_NIGHTS:]
-    fresh = _step(seconds(warehouse, f"ingest={later}@{first}", "slice"))
+    first, *others = [f"{later}@{day}" for day in days[BASE_NIGHTS:]]
+    (fresh,) = _each(warehouse, first)
     say(f"a night in a fresh process: {fresh:.1f} s")
-    taken = seconds(warehouse, *[f"night={later}@{day}" for day in others]) if others else {}
-    each = [taken[f"night={later}@{day}"] for day in others]
+    each = _each(warehouse, *others) if others else []
     say("nights in one process: " + ", ".join(f"{night:.1f}" for night in each) + " s")
     return _report(base, full, fresh, each[WARMING:])
 
 
-def _step(taken: dict[str, float]) -> float:
-    """Ingest and slice, without making the session."""
-    return taken["ingest"] + taken["slice"]
+def _each(warehouse: Path, *logs: Path | str) -> list[float]:
+    """Seconds of ingest and slice of each, one after the other in a process of its own, without making the session."""
+    parts = [f"steps={log}" for log in logs]
+    taken = seconds(warehouse, *parts)
+    return [taken[part] for part in parts]
 
 
 def _report(base: int, full: float, fresh: float, each: list[float]) -> list[tuple[str, str, str]]:

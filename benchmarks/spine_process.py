@@ -26,10 +26,10 @@ POINTS = "array<struct<turn:int,is_final:boolean,context_end:int,utterance_messa
 
 
 def seconds(warehouse: Path, *parts: str, tasks: int = 2, cores: int | None = None) -> dict[str, float]:
-    """Seconds of each part, by name; of a night, by the whole part.
+    """Seconds of each part, by name; of `steps`, by the whole part.
 
-    parts: `ingest=PATH`, `ingest=LANDING@DATE`, `slice`, `night=LANDING@DATE` (both), `built-in`, `udf-roles`,
-        `udf-messages`.
+    parts: `ingest=PATH`, `slice`, `steps=PATH` and `steps=LANDING@DATE` (both of them), `read`, `built-in`,
+        `udf-roles`, `udf-messages`.
     tasks: how many Spark runs at once (local[tasks]); cores: processor cores that the whole process may use, None: all.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("L2A_")}
@@ -60,7 +60,7 @@ def main(warehouse: str, parts: list[str]) -> None:
         name, _, argument = part.partition("=")
         started = time.monotonic()
         PARTS[name](tables, argument)
-        found[part if name == "night" else name] = time.monotonic() - started
+        found[part if name == "steps" else name] = time.monotonic() - started
     spark.stop()
     print(json.dumps(found))
 
@@ -80,7 +80,7 @@ def _slice(warehouse: Warehouse, argument: str) -> None:
     slice_dialogues(warehouse)
 
 
-def _night(warehouse: Warehouse, argument: str) -> None:
+def _steps(warehouse: Warehouse, argument: str) -> None:
     _ingest(warehouse, argument)
     _slice(warehouse, argument)
 
@@ -128,7 +128,7 @@ def _udf(argument_of_udf: str) -> Callable[[Warehouse, str], None]:
 PARTS: dict[str, Callable[[Warehouse, str], None]] = {
     "ingest": _ingest,
     "slice": _slice,
-    "night": _night,
+    "steps": _steps,
     "read": _read,
     "built-in": _built_in,
     "udf-roles": _udf("messages.role"),
