@@ -29,6 +29,7 @@ from l2a.tables.contracts import COMPARISONS, METRIC_CUBE, METRIC_SLICES, METRIC
 from l2a.tables.warehouse import Warehouse
 from spark_jobs.command import all_again as all_again_option
 from spark_jobs.command import start
+from spark_jobs.counts import Counts
 from spark_jobs.evaluating import (
     INPUTS,
     Evaluation,
@@ -40,7 +41,8 @@ from spark_jobs.evaluating import (
     turn_sums,
     usable_grades,
 )
-from spark_jobs.runs import Counts, Since, run_step
+from spark_jobs.last_run import Since
+from spark_jobs.runs import run_step
 
 EVAL = "split = 'eval'"
 

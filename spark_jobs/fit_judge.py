@@ -18,8 +18,9 @@ from l2a.settings import JudgeSettings
 from l2a.tables.contracts import DIALOGUES, JUDGES
 from l2a.tables.warehouse import Warehouse
 from spark_jobs.command import start
+from spark_jobs.counts import Counts
 from spark_jobs.judging import newest_judge
-from spark_jobs.runs import Counts, recorded
+from spark_jobs.runs import recorded
 from spark_jobs.slice import successful
 
 

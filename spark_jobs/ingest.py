@@ -31,7 +31,8 @@ from l2a.tables.contracts import RUNS, SOURCES
 from l2a.tables.warehouse import Warehouse
 from spark_jobs.command import max_failed_share as max_failed_share_option
 from spark_jobs.command import start
-from spark_jobs.runs import Counts, digest, recorded
+from spark_jobs.counts import Counts
+from spark_jobs.runs import digest, recorded
 
 
 def ingest(

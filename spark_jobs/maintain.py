@@ -28,7 +28,8 @@ from l2a.tables.contracts import ALL, LLM_CALLS, RUNS
 from l2a.tables.warehouse import Warehouse
 from spark_jobs.calls import drain
 from spark_jobs.command import start
-from spark_jobs.runs import Counts, recorded
+from spark_jobs.counts import Counts
+from spark_jobs.runs import recorded
 
 _again = retry(
     retry=retry_if_exception_type(CONFLICTS),

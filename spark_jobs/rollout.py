@@ -30,8 +30,10 @@ from spark_jobs.calls import retryable
 from spark_jobs.command import all_again as all_again_option
 from spark_jobs.command import llm_given, llm_options, start
 from spark_jobs.command import max_failed_share as max_failed_share_option
+from spark_jobs.counts import Counts
+from spark_jobs.last_run import Since
 from spark_jobs.llm_policy import LLMPolicy
-from spark_jobs.runs import Counts, Since, digest, run_step
+from spark_jobs.runs import digest, run_step
 
 SPLITS = ("train", "dev", "eval")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import functools
 import hashlib
 import json
 import time
@@ -17,75 +16,19 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pyspark.sql import DataFrame, Window
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame
 
 import l2a
 from l2a.errors import TooManyFailures
 from l2a.progress import say
 from l2a.sql.status import REPLACING
-from l2a.tables import history
 from l2a.tables.contract import Contract
 from l2a.tables.contracts import RUNS
 from l2a.tables.warehouse import Warehouse
+from spark_jobs.counts import Counts
+from spark_jobs.last_run import Since, ever_ran, last_run
 from spark_jobs.progress import shown
 from spark_jobs.session import check_alive
-
-
-@dataclasses.dataclass
-class Counts:
-    """What a run counted; the names are columns of `runs`."""
-
-    rows_in: int = 0
-    rows_out: int = 0
-    rows_set_aside: int = 0
-    rows_failed: int = 0
-    rows_new: int | None = None
-    rows_updated: int | None = None
-    rows_unchanged: int | None = None
-    rows_superseded: int | None = None
-    rows_quarantined: int | None = None
-    facts_dropped: int | None = None
-    calls_paid: int = 0
-    calls_saved: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-
-    def sentence(self) -> str:
-        parts = [f"{self.rows_in:,} in", f"{self.rows_out:,} out"]
-        names = ("new", "updated", "unchanged", "superseded", "quarantined")
-        parts += [f"{value:,} {name}" for name in names if (value := getattr(self, f"rows_{name}"))]
-        if self.rows_quarantined is None:
-            parts += [f"{self.rows_set_aside:,} set aside"] if self.rows_set_aside else []
-            parts += [f"{self.rows_failed:,} failed"] if self.rows_failed else []
-            parts += [f"{self.facts_dropped:,} facts dropped"] if self.facts_dropped else []
-        if self.calls_paid or self.calls_saved:
-            parts.append(f"{self.calls_paid:,} calls paid, {self.calls_saved:,} saved")
-        return ", ".join(parts)
-
-
-@dataclasses.dataclass(frozen=True)
-class Since:
-    """The versions up to which a step has taken its inputs; -1: nothing yet."""
-
-    versions: Mapping[str, int]
-    again: DataFrame | None = None
-    """Sessions to take again although they did not change: a call of theirs failed."""
-
-    def changed_sessions(self, warehouse: Warehouse, *inputs: Contract) -> DataFrame | None:
-        """Sessions that changed in any of the inputs since; None: take all."""
-        parts = [] if self.again is None else [self.again]
-        for contract in inputs:
-            part = history.changed_sessions(warehouse, contract, self.versions.get(contract.name, -1))
-            if part is None:
-                return None
-            parts.append(part)
-        return parts[0] if len(parts) == 1 else functools.reduce(DataFrame.union, parts).distinct().persist()
-
-    def newest(self, warehouse: Warehouse, contract: Contract) -> DataFrame:
-        """The table's rows that were written since, as they are now, where `changed_sessions` knows of some."""
-        return history.newest_rows(warehouse, contract, self.versions[contract.name])
 
 
 def digest(*values: Any) -> str:
@@ -116,7 +59,7 @@ def run_step(
     after a row with status failed was left.
     """
     versions = {contract.name: warehouse.version(contract) for contract in inputs}
-    known = _last(warehouse, step, subject, settings, replaces)
+    known = last_run(warehouse, step, subject, settings, replaces)
     last = None if all_again else known
     again = None
     if last is not None and failed_before is not None and last.failed:
@@ -129,7 +72,7 @@ def run_step(
     since = Since({} if last is None else last.versions, again)
     behind = {name: str(version) for name, version in versions.items()} | {"settings": settings}
     before = last.rows if last is not None and again is not None else 0
-    if replaces and known is None and _ran(warehouse, step, subject):
+    if replaces and known is None and ever_ran(warehouse, step, subject):
         _announce(warehouse, step, subject, behind)
     return recorded(
         warehouse, step, subject, behind, lambda: work(since), max_failed_share=max_failed_share, rows_before=before
@@ -221,60 +164,3 @@ def _leave(warehouse: Warehouse, name: str, row: Mapping[str, Any], counts: Coun
 
 def _title(step: str, subject: str) -> str:
     return f"{step} {subject}".strip()
-
-
-@dataclasses.dataclass(frozen=True)
-class _Last:
-    """The last finished run of a step: the versions that it took, its rows, and whether it left failed ones."""
-
-    versions: Mapping[str, int]
-    ended: dt.datetime
-    rows: int
-    failed: bool
-
-
-def _last(warehouse: Warehouse, step: str, subject: str, settings: str, replaces: bool) -> _Last | None:
-    """The last run of this step with these settings that finished well. replaces: none, where another's came after it.
-
-    A run with the same settings that broke, or left too many failures, wrote nothing that is not taken again: what it
-    took has changed since the one before it, too. Of runs beside each other, the one that had read less may have been
-    the last to write, so the least that any of them had read counts.
-    """
-    if not warehouse.exists(RUNS):
-        return None
-    same = F.coalesce(F.try_element_at("versions", F.lit("settings")), F.lit("")) == settings
-    well = same & (F.col("status") == "ok")
-    started = F.unix_micros("started_at").alias("started")
-    ended = (started + F.col("seconds") * 1_000_000).cast("long").alias("ended")
-    newest = F.max("started").over(Window.partitionBy("step")).alias("newest")
-    runs = (
-        warehouse.read(RUNS)
-        .where((F.col("step") == step) & F.col("subject").eqNullSafe(F.lit(subject or None)))
-        .where(well | ~same if replaces else well)
-        .select("step", "versions", "rows_in", "rows_failed", well.alias("well"), started, ended)
-        .select("*", newest)
-        .where((F.col("started") == F.col("newest")) | (F.col("well") & (F.col("ended") > F.col("newest"))))
-    )
-    found = sorted(runs.collect(), key=lambda row: row["started"], reverse=True)
-    if not found or not found[0]["well"]:
-        return None
-    last, read = found[0], [_numbers(row["versions"]) for row in found]
-    versions = {name: min(one.get(name, -1) for one in read) for name in read[0]}
-    when = dt.datetime.fromtimestamp(last["ended"] / 1_000_000, dt.UTC)
-    return _Last(versions, when, rows=last["rows_in"], failed=last["rows_failed"] > 0)
-
-
-def _numbers(versions: Mapping[str, str]) -> dict[str, int]:
-    """The tables' versions among all that a run's row says of what was behind it."""
-    return {name: int(value) for name, value in versions.items() if value.lstrip("-").isdigit()}
-
-
-def _ran(warehouse: Warehouse, step: str, subject: str) -> bool:
-    """Whether a run of this step ever ended well: a first run replaces nothing."""
-    if not warehouse.exists(RUNS):
-        return False
-    same = (F.col("step") == step) & F.col("subject").eqNullSafe(F.lit(subject or None))
-    return not warehouse.read(RUNS).where(same & (F.col("status") == "ok")).isEmpty()
-
-
-__all__ = ["Counts", "Since", "digest", "recorded", "run_step"]

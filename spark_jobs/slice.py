@@ -16,7 +16,9 @@ from l2a.tables.contracts import DIALOGUES, TURNS
 from l2a.tables.warehouse import Warehouse
 from spark_jobs.command import all_again as all_again_option
 from spark_jobs.command import start
-from spark_jobs.runs import Counts, Since, digest, run_step
+from spark_jobs.counts import Counts
+from spark_jobs.last_run import Since
+from spark_jobs.runs import digest, run_step
 
 
 def successful(null_outcome_is_success: bool) -> Column:

@@ -16,7 +16,9 @@ def test_a_step_that_replaces_goes_on_after_its_own_broken_run_and_starts_over_a
 ) -> None:
     from l2a.sql.status import REPLACING
     from l2a.tables.contracts import RUNS
-    from spark_jobs.runs import Counts, Since, run_step
+    from spark_jobs.counts import Counts
+    from spark_jobs.last_run import Since
+    from spark_jobs.runs import run_step
 
     taken: list[str] = []
 
@@ -57,7 +59,9 @@ def test_a_step_that_replaces_goes_on_after_its_own_broken_run_and_starts_over_a
 def test_of_two_runs_beside_each_other_the_one_that_had_read_less_counts(warehouse: Warehouse) -> None:
     """It may have been the last to write, older rows over newer ones."""
     from l2a.tables.contracts import DIALOGUES
-    from spark_jobs.runs import Counts, Since, run_step
+    from spark_jobs.counts import Counts
+    from spark_jobs.last_run import Since
+    from spark_jobs.runs import run_step
 
     seen: list[int] = []
 

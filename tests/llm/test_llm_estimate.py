@@ -24,11 +24,11 @@ from l2a.tables.warehouse import Warehouse
 from spark_jobs import estimate as estimating
 from spark_jobs import extract as extracting
 from spark_jobs.answering import asked_of
+from spark_jobs.counts import Counts
 from spark_jobs.estimate import estimate
 from spark_jobs.grade import grade
 from spark_jobs.ingest import ingest
 from spark_jobs.rollout import rollout
-from spark_jobs.runs import Counts
 from spark_jobs.slice import slice_dialogues
 
 DIALOGUES = 6
