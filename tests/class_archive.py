@@ -31,11 +31,10 @@ def main(archive: Path) -> None:
     with tempfile.TemporaryDirectory() as work:
         spark = session.get(SparkSettings(master="local[2]", driver_memory="2g", shuffle_partitions=2, conf=conf))
         warehouse = open_warehouse(spark, Path(work) / "warehouse")
-        for night in (dialogue("s", "hello"), dialogue("s", *"ab")):
-            log = Path(work) / "log.jsonl"
-            log.write_bytes(as_line(night))
-            ingest(warehouse, [str(log)], load(None), IngestSettings())
-            slice_dialogues(warehouse)
+        log = Path(work) / "log.jsonl"
+        log.write_bytes(as_line(dialogue("s", "hello")))
+        ingest(warehouse, [str(log)], load(None), IngestSettings())
+        slice_dialogues(warehouse)
         java = spark.sparkContext._gateway.proc
         spark.stop()
         java.stdin.close()  # what Spark's process ends for

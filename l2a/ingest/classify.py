@@ -10,7 +10,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-NEW, UPDATED, UNCHANGED, SUPERSEDED = "new", "updated", "unchanged", "superseded"
+NEW, UPDATED, UNCHANGED, SUPERSEDED, QUARANTINED = "new", "updated", "unchanged", "superseded", "quarantined"
 
 PLACE = ("source", "block", "place")
 
@@ -33,31 +33,37 @@ def winners(candidates: DataFrame) -> DataFrame:
 
 
 def actions(winners: DataFrame, known: DataFrame) -> DataFrame:
-    """Adds to winners `action`, and `write`: whether the dialogues table must change for it.
+    """Adds to winners `action` and `write`, as `with_action` does. known: the dialogues table."""
+    old = known.select(
+        "session_id",
+        F.col("dialogue_version").alias("known_version"),
+        F.col("updated_at").alias("known_updated_at"),
+        F.col("landed").alias("known_landed"),
+    ).join(winners.select("session_id"), "session_id", "left_semi")
+    return with_action(winners.join(old, "session_id", "left")).select(*winners.columns, "action", "write")
+
+
+def with_action(dialogues: DataFrame) -> DataFrame:
+    """Adds `action`, and `write`: whether the dialogues table must change for it.
+
+    dialogues: with known_version, known_updated_at, known_landed of what the table holds of the session (null: none).
 
     A version that says the same later, by updated_at, is an update (what arrives between the two is then old news);
     one that says the same on a later landing date is unchanged, but the date is noted for the same reason.
     """
-    old = known.select(
-        "session_id",
-        F.col("dialogue_version").alias("old_version"),
-        F.col("updated_at").alias("old_updated_at"),
-        F.col("landed").alias("old_landed"),
-    ).join(winners.select("session_id"), "session_id", "left_semi")
-    joined = winners.join(old, "session_id", "left")
     # Structs compare field by field with null first, and never to null.
-    ours, theirs = F.struct("updated_at", "landed"), F.struct("old_updated_at", "old_landed")
-    changed_later = F.struct("updated_at") > F.struct("old_updated_at")
-    same = F.col("old_version") == F.col("dialogue_version")
+    ours, theirs = F.struct("updated_at", "landed"), F.struct("known_updated_at", "known_landed")
+    changed_later = F.struct("updated_at") > F.struct("known_updated_at")
+    same = F.col("known_version") == F.col("dialogue_version")
     action = (
-        F.when(F.col("old_version").isNull(), NEW)
+        F.when(F.col("known_version").isNull(), NEW)
         .when(same & changed_later, UPDATED)
         .when(same, UNCHANGED)
         .when(ours < theirs, SUPERSEDED)
         .otherwise(UPDATED)
     )
     noted = (action == UNCHANGED) & (theirs < ours)
-    return joined.select(*winners.columns, action.alias("action"), (action.isin(NEW, UPDATED) | noted).alias("write"))
+    return dialogues.withColumns({"action": action, "write": action.isin(NEW, UPDATED) | noted})
 
 
 def fates(candidates: DataFrame, decided: DataFrame) -> DataFrame:

@@ -118,16 +118,6 @@ def _order(message: Column) -> Column:
     return F.coalesce(message["seq"], F.unix_micros(message["ts"]))
 
 
-def known(gathered: DataFrame) -> DataFrame:
-    """The dialogues onto which sessions were gathered, as `classify.actions` compares them."""
-    return gathered.where("known_version IS NOT NULL").select(
-        "session_id",
-        F.col("known_version").alias("dialogue_version"),
-        F.col("known_updated_at").alias("updated_at"),
-        F.col("known_landed").alias("landed"),
-    )
-
-
-def without_user(dialogues: DataFrame) -> DataFrame:
-    """Sessions in which no user speaks: one column, session_id."""
-    return dialogues.where(~F.exists("messages", lambda m: m["role"] == "user")).select("session_id")
+def silent() -> Column:
+    """Whether no user speaks in a session."""
+    return ~F.exists("messages", lambda message: message["role"] == "user")

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from l2a.ingest import classify, diagnose, events, files, nanoseconds, parse, waiting
 from l2a.ingest.reading import check_sessions
-from l2a.ingest.sessions import NOTHING_LOST, Sessions
+from l2a.ingest.sessions import NOTHING_LOST, Sessions, with_fate
 from l2a.ingest.split import split
 from l2a.ingest.staging import Staging
 from l2a.mapping import Mapping
@@ -79,7 +79,7 @@ class Intake:
             fates, silent = self._sessions(paths).take(good)
             silent = silent.withColumn("reason", F.lit(parse.NO_USER_MESSAGE))
             rejected = rejected.unionByName(silent)
-            quarantined += silent.count()
+            quarantined += fates[classify.QUARANTINED]
             self._quarantine(paths, rejected, quarantined, blocks)
         else:
             self._quarantine(paths, rejected, quarantined, blocks)
@@ -114,7 +114,8 @@ class Intake:
             new = rows.select(*events.COLUMNS, F.lit(None).cast("bigint").alias("position"))
             before = waiting.waiting(self.warehouse, self.mapping, self.settings, rows, paths)
             known = self.warehouse.read(DIALOGUES)
-            return self._finished(events.gather(new if before is None else new.unionByName(before), known))
+            gathered = self._finished(events.gather(new if before is None else new.unionByName(before), known))
+            return with_fate(gathered)
 
         return Sessions(
             self.warehouse,

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from l2a.errors import L2AError
 from l2a.ingest import classify, events
@@ -20,6 +21,8 @@ from l2a.tables.contracts import DIALOGUES
 from l2a.tables.warehouse import Warehouse
 
 ATTEMPTS = 20
+
+_SILENT = f"action = '{classify.QUARANTINED}'"
 
 NOTHING_LOST = (
     "size(t.messages) <= size(s.messages) AND size(array_except("
@@ -32,8 +35,8 @@ quadratic time on structs."""
 class Sessions:
     """One run's sessions.
 
-    gather: makes dialogues of event rows, with what is known at this moment. merge: writes dialogues, one a session,
-    where NOTHING_LOST holds.
+    gather: makes dialogues of event rows, with what is known at this moment and `with_fate`. merge: writes dialogues,
+    one a session, where NOTHING_LOST holds. clear: takes what waited for a session out of quarantine.
     """
 
     def __init__(
@@ -54,34 +57,37 @@ class Sessions:
         """Merges the sessions of these event rows: rows by what became of them, and the rows that no user answers."""
         fates, silent, pending = Counter[str](), [], rows
         for attempt in range(ATTEMPTS):
-            gathered = self.staging.once(f"gathered-{attempt}", functools.partial(self.gather, pending))
-            nobody = events.without_user(gathered)
-            candidates = gathered.join(nobody, "session_id", "left_anti")
-            decided = self.staging.once(f"actions-{attempt}", functools.partial(_decide, candidates, gathered))
-            written = decided.where("write").select("session_id")
+            gathered = self.staging.once(f"sessions-{attempt}", functools.partial(self.gather, pending))
+            written = gathered.where("write")
             if not written.isEmpty():
-                self.merge(candidates.join(written, "session_id", "left_semi"))
-            missed = self.staging.once(f"missed-{attempt}", functools.partial(self._missed, decided, nobody))
-            self.clear(candidates.join(missed, "session_id", "left_anti"))
-            done = pending.join(missed, "session_id", "left_anti")
-            for row in done.join(decided, "session_id").groupBy("action").count().collect():
+                self.merge(written)
+            missed = self.staging.once(f"missed-{attempt}", functools.partial(self._missed, gathered))
+            settled = gathered.join(missed, "session_id", "left_anti")
+            self.clear(settled.where(f"NOT ({_SILENT})"))
+            done = pending.join(settled.select("session_id", "action"), "session_id")
+            for row in done.groupBy("action").count().collect():
                 fates[row["action"]] += row["count"]
-            silent.append(done.join(nobody, "session_id", "left_semi"))
+            silent.append(done.where(_SILENT).select(*rows.columns))
             if missed.isEmpty():
                 return fates, functools.reduce(DataFrame.unionByName, silent)
             pending = pending.join(missed, "session_id", "left_semi")
         raise L2AError("other runs change the same sessions without end: wait for them, and run this one again")
 
-    def _missed(self, decided: DataFrame, nobody: DataFrame) -> DataFrame:
+    def _missed(self, gathered: DataFrame) -> DataFrame:
         """Sessions that were merged and are not there as they were merged, and silent ones that have got a user."""
-        there = self.warehouse.read(DIALOGUES).select("session_id", "dialogue_version")
-        merged = decided.where("write").select(*there.columns)
-        refused = merged.join(there, there.columns, "left_anti").select("session_id")
-        answered = nobody.join(there, "session_id", "left_semi").select("session_id")
-        return refused.unionByName(answered)
+        there = self.warehouse.read(DIALOGUES).select("session_id", F.col("dialogue_version").alias("there"))
+        found = gathered.where(f"write OR {_SILENT}").join(there, "session_id", "left")
+        refused = "write AND NOT (there <=> dialogue_version)"
+        answered = f"{_SILENT} AND there IS NOT NULL"
+        return found.where(f"({refused}) OR ({answered})").select("session_id")
 
 
-def _decide(candidates: DataFrame, gathered: DataFrame) -> DataFrame:
-    """What each session does to the dialogue that it was gathered onto."""
-    decided = classify.actions(classify.winners(candidates), events.known(gathered))
-    return decided.select("session_id", "dialogue_version", "action", "write")
+def with_fate(gathered: DataFrame) -> DataFrame:
+    """Adds `action`, what each session does to the dialogue that it was gathered onto, and `write`, as `classify` does.
+
+    One in which no user speaks is quarantined.
+    """
+    decided, silent = classify.with_action(gathered), events.silent()
+    return decided.withColumns(
+        {"action": F.when(silent, classify.QUARANTINED).otherwise(F.col("action")), "write": ~silent & F.col("write")}
+    )

@@ -149,7 +149,7 @@ def test_events_enter_also_when_another_run_changed_their_sessions_after_they_we
 
     def interrupted(staging: Any, name: str, *args: Any) -> Any:
         result = once(staging, name, *args)
-        if name.startswith("gathered") and not others:
+        if name.startswith("sessions") and not others:
             others.append(name)
             if first_run == "dies":
                 raise Killed

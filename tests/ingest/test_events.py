@@ -97,8 +97,8 @@ def test_sessions_are_gathered_over_files_and_nights_in_any_order(take, write_li
 @pytest.mark.parametrize(
     "orders",
     [
-        {"a b c": [(3, 3), (2, 1), (3, 1)], "b ac": [(2, 1), (6, 2)]},
-        pytest.param({"c a b": [(3, 1), (3, 2), (2, 0)]}, marks=pytest.mark.prove),
+        {"b ac": [(2, 1), (6, 2)]},
+        pytest.param({"a b c": [(3, 3), (2, 1), (3, 1)], "c a b": [(3, 1), (3, 2), (2, 0)]}, marks=pytest.mark.prove),
     ],
     ids=" - ".join,
 )
