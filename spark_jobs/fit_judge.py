@@ -20,7 +20,7 @@ from l2a.tables.warehouse import Warehouse
 from spark_jobs.command import start
 from spark_jobs.counts import Counts
 from spark_jobs.judging import newest_judge
-from spark_jobs.runs import recorded
+from spark_jobs.runs import digest, recorded
 from spark_jobs.slice import successful
 
 
@@ -51,6 +51,8 @@ def fit_judge(warehouse: Warehouse, settings: JudgeSettings, *, null_outcome_is_
     if newest is not None and newest["fitted_on"] == key:
         say(f"fit-judge: {newest['name']} was fitted on these dialogues, nothing to do")
         return str(newest["name"])
+    # Killed and run again, it is the same run.
+    run_id = digest("fit-judge", key, JUDGE_VERSION, None if newest is None else newest["created_at"])
     name = ""
 
     def work() -> Counts:
@@ -60,12 +62,15 @@ def fit_judge(warehouse: Warehouse, settings: JudgeSettings, *, null_outcome_is_
                 dialogues, size=settings.size, seed=settings.seed, progress=lambda what, n, of: line.update(n, of, what)
             )
         store.write(warehouse.spark, warehouse.root, judge)
-        row = (judge.name, JUDGE_VERSION, settings.size, len(dialogues), key, dt.datetime.now(dt.UTC))
-        warehouse.upsert(JUDGES, warehouse.spark.createDataFrame([row], warehouse.read_or_empty(JUDGES).schema))
         name = judge.name
         return Counts(rows_in=len(dialogues), rows_out=1)
 
-    recorded(warehouse, "fit-judge", "", {}, work)
+    recorded(warehouse, "fit-judge", "", {}, work, run_id=run_id)
+    # Last, after the row in `runs`: where a judge is there, nobody fits one, and nobody would leave that row any more.
+    row = (name, JUDGE_VERSION, settings.size, len(dialogues), key, dt.datetime.now(dt.UTC))
+    fitted = warehouse.spark.createDataFrame([row], warehouse.read_or_empty(JUDGES).schema)
+    # One that was fitted before, and is so again after another one, is the newest again.
+    warehouse.upsert(JUDGES, fitted, combine={"created_at": "s.created_at"}, unique=True)
     say(f"fit-judge: learnt {name} from {len(dialogues):,} train dialogues")
     return name
 
