@@ -7,7 +7,7 @@ import datetime as dt
 import functools
 from collections.abc import Mapping
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from l2a.tables import history
@@ -65,7 +65,7 @@ def last_run(warehouse: Warehouse, step: str, subject: str, settings: str, repla
     newest = F.max("started").over(Window.partitionBy("step")).alias("newest")
     runs = (
         warehouse.read(RUNS)
-        .where((F.col("step") == step) & F.col("subject").eqNullSafe(F.lit(subject or None)))
+        .where(_of(step, subject))
         .where(well | ~same if replaces else well)
         .select("step", "versions", "rows_in", "rows_failed", well.alias("well"), started, ended)
         .select("*", newest)
@@ -89,5 +89,9 @@ def ever_ran(warehouse: Warehouse, step: str, subject: str) -> bool:
     """Whether a run of this step ever ended well: a first run replaces nothing."""
     if not warehouse.exists(RUNS):
         return False
-    same = (F.col("step") == step) & F.col("subject").eqNullSafe(F.lit(subject or None))
-    return not warehouse.read(RUNS).where(same & (F.col("status") == "ok")).isEmpty()
+    return not warehouse.read(RUNS).where(_of(step, subject) & (F.col("status") == "ok")).isEmpty()
+
+
+def _of(step: str, subject: str) -> Column:
+    """Whether a row of `runs` is of this step."""
+    return (F.col("step") == step) & F.col("subject").eqNullSafe(F.lit(subject or None))

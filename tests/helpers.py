@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from l2a.tables.warehouse import Warehouse
 
 
+class Killed(BaseException):
+    """Stands for kill -9: no handler of errors may see it."""
+
+
 def open_warehouse(spark: SparkSession, root: Path | str) -> Warehouse:
     from l2a.tables.warehouse import Warehouse
 

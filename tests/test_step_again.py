@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from helpers import Killed
 
 if TYPE_CHECKING:
     from l2a.tables.warehouse import Warehouse
@@ -21,9 +22,6 @@ def test_a_step_that_replaces_goes_on_after_its_own_broken_run_and_starts_over_a
     from spark_jobs.runs import run_step
 
     taken: list[str] = []
-
-    class Killed(BaseException):
-        """Leaves no row, as a kill."""
 
     def run(settings: str, breaks: bool = False, again: bool = False, killed: bool = False) -> bool:
         def work(since: Since) -> Counts:

@@ -116,8 +116,3 @@ def _messages(events: DataFrame, before: DataFrame) -> DataFrame:
 
 def _order(message: Column) -> Column:
     return F.coalesce(message["seq"], F.unix_micros(message["ts"]))
-
-
-def silent() -> Column:
-    """Whether no user speaks in a session."""
-    return ~F.exists("messages", lambda message: message["role"] == "user")

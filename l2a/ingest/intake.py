@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from l2a.ingest import classify, diagnose, events, files, nanoseconds, parse, waiting
 from l2a.ingest.reading import check_sessions
-from l2a.ingest.sessions import NOTHING_LOST, Sessions, with_fate
+from l2a.ingest.sessions import NOTHING_LOST, Sessions
 from l2a.ingest.split import split
 from l2a.ingest.staging import Staging
 from l2a.mapping import Mapping
@@ -114,8 +114,7 @@ class Intake:
             new = rows.select(*events.COLUMNS, F.lit(None).cast("bigint").alias("position"))
             before = waiting.waiting(self.warehouse, self.mapping, self.settings, rows, paths)
             known = self.warehouse.read(DIALOGUES)
-            gathered = self._finished(events.gather(new if before is None else new.unionByName(before), known))
-            return with_fate(gathered)
+            return self._finished(events.gather(new if before is None else new.unionByName(before), known))
 
         return Sessions(
             self.warehouse,

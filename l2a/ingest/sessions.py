@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from l2a.errors import L2AError
-from l2a.ingest import classify, events
+from l2a.ingest import classify
 from l2a.ingest.staging import Staging
 from l2a.tables.contracts import DIALOGUES
 from l2a.tables.warehouse import Warehouse
@@ -35,8 +35,8 @@ quadratic time on structs."""
 class Sessions:
     """One run's sessions.
 
-    gather: makes dialogues of event rows, with what is known at this moment and `with_fate`. merge: writes dialogues,
-    one a session, where NOTHING_LOST holds. clear: takes what waited for a session out of quarantine.
+    gather: makes dialogues of event rows, with what is known at this moment. merge: writes dialogues, one a session,
+    where NOTHING_LOST holds. clear: takes what waited for a session out of quarantine.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Sessions:
         """Merges the sessions of these event rows: rows by what became of them, and the rows that no user answers."""
         fates, silent, pending = Counter[str](), [], rows
         for attempt in range(ATTEMPTS):
-            gathered = self.staging.once(f"sessions-{attempt}", functools.partial(self.gather, pending))
+            gathered = self.staging.once(f"sessions-{attempt}", functools.partial(self._gathered, pending))
             written = gathered.where("write")
             if not written.isEmpty():
                 self.merge(written)
@@ -73,6 +73,13 @@ class Sessions:
             pending = pending.join(missed, "session_id", "left_semi")
         raise L2AError("other runs change the same sessions without end: wait for them, and run this one again")
 
+    def _gathered(self, rows: DataFrame) -> DataFrame:
+        """The sessions of these event rows, with `action` and `write` of `classify`; without a user: quarantined."""
+        sessions = classify.with_action(self.gather(rows))
+        silent = ~F.exists("messages", lambda message: message["role"] == "user")
+        action = F.when(silent, classify.QUARANTINED).otherwise(F.col("action"))
+        return sessions.withColumns({"action": action, "write": ~silent & F.col("write")})
+
     def _missed(self, gathered: DataFrame) -> DataFrame:
         """Sessions that were merged and are not there as they were merged, and silent ones that have got a user."""
         there = self.warehouse.read(DIALOGUES).select("session_id", F.col("dialogue_version").alias("there"))
@@ -80,14 +87,3 @@ class Sessions:
         refused = "write AND NOT (there <=> dialogue_version)"
         answered = f"{_SILENT} AND there IS NOT NULL"
         return found.where(f"({refused}) OR ({answered})").select("session_id")
-
-
-def with_fate(gathered: DataFrame) -> DataFrame:
-    """Adds `action`, what each session does to the dialogue that it was gathered onto, and `write`, as `classify` does.
-
-    One in which no user speaks is quarantined.
-    """
-    decided, silent = classify.with_action(gathered), events.silent()
-    return decided.withColumns(
-        {"action": F.when(silent, classify.QUARANTINED).otherwise(F.col("action")), "write": ~silent & F.col("write")}
-    )

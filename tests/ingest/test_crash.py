@@ -8,16 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from helpers import dialogue, digest_of, open_warehouse
+from helpers import Killed, dialogue, digest_of, open_warehouse
 
 if TYPE_CHECKING:
     from l2a.tables.warehouse import Warehouse
 
 TABLES = ("dialogues", "quarantine", "runs", "turns", "sources")
-
-
-class Killed(BaseException):
-    """Stands for kill -9: no handler of errors may see it."""
 
 
 def first_night() -> list[Any]:

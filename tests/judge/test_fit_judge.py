@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
-from helpers import dialogue
+from helpers import Killed, dialogue, dicts
 
 from l2a.cli import main
 
@@ -57,8 +57,6 @@ class Fitted:
 def test_killed_between_its_writes_it_is_one_run_and_the_size_last_asked_for_is_the_newest(
     warehouse: Warehouse, write_lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from helpers import dicts
-
     from l2a.judge import embedded
     from l2a.mapping import load
     from l2a.settings import IngestSettings, JudgeSettings
@@ -67,9 +65,6 @@ def test_killed_between_its_writes_it_is_one_run_and_the_size_last_asked_for_is_
     from spark_jobs.fit_judge import fit_judge
     from spark_jobs.ingest import ingest
     from spark_jobs.judging import newest_judge
-
-    class Killed(BaseException):
-        """Stands for kill -9."""
 
     def dies(*_: object, **__: object) -> None:
         raise Killed
