@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 
-from py4j.protocol import Py4JNetworkError
+from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
 from l2a.progress import bar
@@ -51,7 +51,7 @@ def shown(spark: SparkSession, name: str) -> Iterator[None]:
 
         def watch_while_alive() -> None:
             # A Java process that is gone has nothing to show; whoever waits for it says so.
-            with contextlib.suppress(OSError, Py4JNetworkError):
+            with contextlib.suppress(OSError, Py4JError):
                 watch()
 
         thread = threading.Thread(target=watch_while_alive, daemon=True)

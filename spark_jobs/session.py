@@ -21,7 +21,7 @@ import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from py4j.protocol import Py4JNetworkError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark import SparkConf, SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
@@ -96,7 +96,9 @@ def make_active(session: SparkSession) -> None:
 def check_alive(session: SparkSession, error: Exception) -> None:
     """Raises `EnvironmentProblem` in the place of an error that came of the end of a local session's Java process."""
     java = getattr(session.sparkContext._gateway, "proc", None)
-    broken = isinstance(error, (OSError, Py4JNetworkError)) or "OutOfMemoryError" in str(error)
+    # A call whose answer never came is a plain Py4JError.
+    unanswered = isinstance(error, (OSError, Py4JError)) and not isinstance(error, Py4JJavaError)
+    broken = unanswered or "OutOfMemoryError" in str(error)
     if java is None or not broken or not _logs:
         return
     try:

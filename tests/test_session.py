@@ -133,3 +133,32 @@ def test_a_start_that_failed_is_not_explained_by_what_an_earlier_one_said(tmp_pa
     done = start(tmp_path, f"session.get({settings})", JAVA_HOME=str(tmp_path))
     assert "Spark could not start: " in done.stderr and "disk is full" not in done.stderr
     assert log.read_text().startswith("No space left on device\n")
+
+
+def test_the_end_of_java_is_said_whichever_way_a_call_learns_of_it(tmp_path: Path) -> None:
+    """A call learns of it by a refused connection, by one that breaks, or by an answer without content."""
+    done = start(
+        tmp_path, START,
+        "import time",
+        "from concurrent.futures import ThreadPoolExecutor",
+        "from l2a.errors import EnvironmentProblem",
+        "from spark_jobs.progress import shown",
+        "tracker = spark.sparkContext.statusTracker()",
+        "def until_it_ends(_):",
+        "    try:",
+        "        while True:",
+        "            tracker.getActiveStageIds()",
+        "    except Exception as error:",
+        "        try:",
+        "            session.check_alive(spark, error)",
+        "        except EnvironmentProblem as problem:",
+        "            return str(problem).split(',')[0]",
+        "        return repr(error)",
+        "with shown(spark, 'step'), ThreadPoolExecutor(8) as pool:",
+        "    said = pool.map(until_it_ends, range(8))",
+        "    time.sleep(1)",
+        "    spark.sparkContext._gateway.proc.kill()",
+        "    print(set(said))",
+    )  # fmt: skip
+    assert done.stdout == "{\"Spark's Java process ended in the middle\"}\n", done.stderr
+    assert "Traceback" not in done.stderr
