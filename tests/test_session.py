@@ -160,5 +160,5 @@ def test_the_end_of_java_is_said_whichever_way_a_call_learns_of_it(tmp_path: Pat
         "    spark.sparkContext._gateway.proc.kill()",
         "    print(set(said))",
     )  # fmt: skip
-    assert done.stdout == "{\"Spark's Java process ended in the middle\"}\n", done.stderr
+    assert done.stdout == '{"Spark\'s Java process ended in the middle"}\n', done.stderr
     assert "Traceback" not in done.stderr
