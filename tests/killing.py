@@ -2,7 +2,8 @@
 
 A step runs in a process of its own on a copy of the warehouse as it was before the step. A moment is a share of what
 the undisturbed step did: of its seconds, or of the files that it was seen to write, so that moments fall between two
-writes however fast or busy the machine is. Then the driver, its JVM or both get SIGKILL, and the step runs again.
+writes however fast or busy the machine is. Then the driver, its JVM or both get SIGKILL, and the step runs again, in
+the test's process, whose Java is warm. So do the steps before those that are killed.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from command_line import SMALL_JUDGE, contents, environment, l2a, words
+from click.testing import CliRunner
+from command_line import SMALL_JUDGE, contents, environment, words
 
+from l2a.cli import main
 from l2a.synth import LogSpec, write_log
 
 STEPS: dict[str, tuple[str, ...]] = {
@@ -64,10 +67,8 @@ def moments(seed: int) -> Iterator[Moment]:
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """What a step does when nobody disturbs it."""
+    """What a step does when nobody disturbs it, in a process of its own."""
 
-    before: Path
-    """A copy of the warehouse as it was before the step."""
     seconds: float
     files: int
     tables: dict[str, list[tuple[Any, ...]]]
@@ -75,64 +76,85 @@ class Undisturbed:
 
 
 class Rehearsal:
-    """Logs, a warehouse that an undisturbed pipeline made from them, and kills of its steps."""
+    """Logs, warehouses that an undisturbed pipeline made from them, and kills of its steps. Needs a Spark session."""
 
     def __init__(self, folder: Path) -> None:
         self.logs = {step: folder / f"{step}.jsonl" for step in LOGS}
-        self.warehouse = folder / "warehouse"
         self.folder = folder
         self.attempts = 0
+        self.undisturbed: dict[str, Undisturbed] = {}
         for step, spec in LOGS.items():
             write_log(spec, self.logs[step])
-        self.warehouse.mkdir()
-        self.undisturbed = {step: self._undisturbed(step) for step in STEPS}
 
-    def arguments(self, step: str) -> list[str | Path]:
-        log = [self.logs[step]] if step in self.logs else []
-        return [*STEPS[step], *log, "--warehouse", self.warehouse]
+    def kill(self, step: str, moment: Moment) -> bool:
+        """Kills the step at the moment, runs it again, compares all tables; False: there was nothing to kill then."""
+        if step not in self.undisturbed:
+            self.undisturbed[step] = self._undisturbed(step)
+        undisturbed, warehouse = self.undisturbed[step], self._copy(self._before(step))
+        process = self._start(step, warehouse)
+        try:
+            if not self._reached(process, warehouse, moment, undisturbed) or not _kill(process, moment.victim):
+                return False
+            if process.wait(timeout=LONGEST_SECONDS) == 0:  # it had finished before it missed its JVM
+                self._compare(step, warehouse, moment)
+            self._run(step, warehouse)
+            self._compare(step, warehouse, moment)
+        finally:
+            _kill(process, "both")
+            process.wait()
+            shutil.rmtree(warehouse, ignore_errors=True)
+        return True
+
+    def _before(self, step: str) -> Path:
+        """The warehouse as it is before the step, made once."""
+        folder, earlier = self.folder / f"before-{step}", list(STEPS)[: list(STEPS).index(step)]
+        if not folder.exists():
+            made = self._copy(self._before(earlier[-1])) if earlier else self._copy(None)
+            if earlier:
+                self._run(earlier[-1], made)
+            made.rename(folder)
+        return folder
+
+    def _copy(self, warehouse: Path | None) -> Path:
+        """A folder of its own: what is left of the victim of the moment before may still be writing into the last."""
+        self.attempts += 1
+        copy = self.folder / f"warehouse-{self.attempts}"
+        if warehouse is None:
+            copy.mkdir()
+        else:
+            shutil.copytree(warehouse, copy)
+        return copy
 
     def _undisturbed(self, step: str) -> Undisturbed:
-        before = self.folder / f"before-{step}"
-        shutil.copytree(self.warehouse, before)
-        files = _Files(self.warehouse)
+        warehouse = self._copy(self._before(step))
+        files = _Files(warehouse)
         started = time.monotonic()
-        process = self._start(step)
+        process = self._start(step, warehouse)
         while process.poll() is None:
             files.look()
             time.sleep(POLL_SECONDS)
         seconds = time.monotonic() - started
-        assert process.returncode == 0, self._said()
-        return Undisturbed(before, seconds, files.new, contents(self.warehouse))
+        assert process.returncode == 0, (self.folder / "said.txt").read_text(errors="replace")
+        return Undisturbed(seconds, files.new, contents(warehouse))
 
-    def kill(self, step: str, moment: Moment) -> bool:
-        """Kills the step at the moment, runs it again, compares all tables; False: there was nothing to kill then."""
-        undisturbed = self.undisturbed[step]
-        # A folder of its own: what is left of the victim of the moment before may still be writing into the last one.
-        shutil.rmtree(self.warehouse, ignore_errors=True)
-        self.attempts += 1
-        self.warehouse = self.folder / f"warehouse-{self.attempts}"
-        shutil.copytree(undisturbed.before, self.warehouse)
-        process = self._start(step)
-        try:
-            if not self._reached(process, moment, undisturbed) or not _kill(process, moment.victim):
-                return False
-            if process.wait(timeout=LONGEST_SECONDS) == 0:  # it had finished before it missed its JVM
-                self._compare(step, moment)
-            l2a(*self.arguments(step), **SMALL_JUDGE)
-            self._compare(step, moment)
-        finally:
-            _kill(process, "both")
-            process.wait()
-        return True
+    def _arguments(self, step: str, warehouse: Path) -> list[str]:
+        log = [self.logs[step]] if step in self.logs else []
+        return list(map(str, [*STEPS[step], *log, "--warehouse", warehouse]))
 
-    def _compare(self, step: str, moment: Moment) -> None:
-        found, expected = contents(self.warehouse), self.undisturbed[step].tables
+    def _run(self, step: str, warehouse: Path) -> None:
+        done = CliRunner(env=environment(**SMALL_JUDGE)).invoke(main, self._arguments(step, warehouse))
+        assert done.exit_code == 0, f"{step}: exit code {done.exit_code}\n{done.output}\n{done.exception!r}"
+
+    def _compare(self, step: str, warehouse: Path, moment: Moment) -> None:
+        found, expected = contents(warehouse), self.undisturbed[step].tables
         different = [_difference(name, found[name], expected[name]) for name in found if found[name] != expected[name]]
         assert not different, f"{step}, {moment}: " + "; ".join(different)
 
-    def _reached(self, process: subprocess.Popen[bytes], moment: Moment, undisturbed: Undisturbed) -> bool:
+    def _reached(
+        self, process: subprocess.Popen[bytes], warehouse: Path, moment: Moment, undisturbed: Undisturbed
+    ) -> bool:
         """Waits for the moment; False: the step ended first."""
-        files, started = _Files(self.warehouse), time.monotonic()
+        files, started = _Files(warehouse), time.monotonic()
         wanted = math.ceil(moment.share * undisturbed.files)
         while process.poll() is None:
             if moment.of == "seconds" and time.monotonic() - started >= moment.share * undisturbed.seconds:
@@ -144,19 +166,16 @@ class Rehearsal:
             time.sleep(POLL_SECONDS)
         return False
 
-    def _start(self, step: str) -> subprocess.Popen[bytes]:
+    def _start(self, step: str, warehouse: Path) -> subprocess.Popen[bytes]:
         with (self.folder / "said.txt").open("wb") as said:
             # A session of its own makes it the head of a process group, which can be killed as one.
             return subprocess.Popen(
-                words(*self.arguments(step)),
+                words(*self._arguments(step, warehouse)),
                 env=environment(**SMALL_JUDGE),
                 stdout=said,
                 stderr=said,
                 start_new_session=True,
             )
-
-    def _said(self) -> str:
-        return (self.folder / "said.txt").read_text(errors="replace")
 
 
 class _Files:
