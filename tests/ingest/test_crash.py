@@ -127,7 +127,9 @@ def test_a_way_back_to_an_earlier_mapping_that_dies_after_every_write_is_one_run
     assert list((tmp_path / "disturbed" / "_staging").iterdir()) == []
 
 
-@pytest.mark.parametrize("first_run", ["dies", pytest.param("is slower", marks=pytest.mark.prove)])
+@pytest.mark.parametrize(
+    "first_run", [pytest.param("dies", marks=pytest.mark.slow), pytest.param("is slower", marks=pytest.mark.prove)]
+)
 def test_events_enter_also_when_another_run_changed_their_sessions_after_they_were_gathered(
     take, write_lines, warehouse, monkeypatch, first_run
 ) -> None:

@@ -94,7 +94,7 @@ def test_each_step_pays_the_calls_that_were_estimated(warehouse: Warehouse, take
         assert (after.rows, after.calls, after.prompt_tokens) == (0, 0, 0), step
 
 
-def test_one_new_dialogue_among_many_that_are_done_is_seen(
+def test_what_is_new_and_what_would_be_asked_again_is_counted(
     warehouse: Warehouse, take: Take, chaos: RunningChaos, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     take(warehouse, "a", DIALOGUES)
@@ -105,18 +105,10 @@ def test_one_new_dialogue_among_many_that_are_done_is_seen(
         monkeypatch.setattr(estimating, "SAMPLE", sample)
         found = said(warehouse, whole, "extract")
         assert (found.rows, found.calls) == (1, 1)
-
-
-def test_what_is_done_and_would_be_asked_again_is_counted(
-    warehouse: Warehouse, take: Take, chaos: RunningChaos
-) -> None:
-    take(warehouse, "a", DIALOGUES)
-    llm = quick(chaos.url)
-    extract(warehouse, settings(warehouse, llm).judge, llm)
-    longer = settings(warehouse, llm, judge={"extractor": "llm", "grader": "llm", "extraction_max_tokens": 999})
+    longer = settings(warehouse, whole.llm, judge={"extractor": "llm", "grader": "llm", "extraction_max_tokens": 999})
     found = said(warehouse, longer, "extract")
-    counts = extract(warehouse, longer.judge, llm)
-    assert counts is not None and found.rows == found.calls == counts.calls_paid == DIALOGUES
+    counts = extract(warehouse, longer.judge, whole.llm)
+    assert counts is not None and found.rows == found.calls == counts.calls_paid == DIALOGUES + 1
 
 
 def test_a_policy_that_asks_no_endpoint_is_told_to_cost_no_call(
