@@ -128,7 +128,9 @@ def _parts() -> Iterator[Finding]:
             yield Finding(f"part {part}", "ok", ", ".join(there))
         else:
             missing = ", ".join(package for package, version in versions.items() if not version)
-            yield Finding(f"part {part}", "note", f"not installed: {missing}", f"pip install 'l2a[{part}]'")
+            yield Finding(
+                f"part {part}", "note", f"not installed: {missing}", f"in l2a's checkout: pip install '.[{part}]'"
+            )
 
 
 def jars(settings: Settings) -> Finding:

@@ -39,8 +39,8 @@ class Command(click.Command):
 
 
 def common(function: Function) -> Function:
-    """Adds --warehouse and --config, which every command takes."""
-    function = click.option("--config", metavar="FILE", help="Settings file [default: ./l2a.toml if there is one].")(
+    """Adds --warehouse and --config, which every command that works on a warehouse takes."""
+    function = click.option("--config", metavar="FILE", help="Settings file [default: L2A_CONFIG, else ./l2a.toml].")(
         function
     )
     return click.option(

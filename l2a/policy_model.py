@@ -230,7 +230,7 @@ def load(folder: Path, base: Path | str | None, device: str) -> tuple[Any, Any]:
         return tokenizer, model.to(device).eval()
     except ImportError as error:
         raise EnvironmentProblem(
-            f"A policy in process needs the package {error.name}: `pip install 'l2a[train]'`."
+            f"A policy in process needs the package {error.name}: `pip install '.[train]'` in l2a's checkout."
         ) from None
     except (OSError, ValueError, RuntimeError) as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0][:300]

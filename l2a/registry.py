@@ -224,7 +224,8 @@ class Registry:
             from mlflow.tracking import MlflowClient
         except ImportError as error:
             raise EnvironmentProblem(
-                f"The registry of trained models needs the package {error.name}: `pip install 'l2a[train]'`."
+                f"The registry of trained models needs the package {error.name}: in l2a's checkout, "
+                "`pip install '.[train]'`."
             ) from None
         with explained(self.uri):
             return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)

@@ -32,9 +32,6 @@ from l2a.tables.warehouse import Warehouse
 from spark_jobs.asking import asker
 from spark_jobs.progress import showing
 
-REQUEST_COLUMNS = ("request_id", "request", "session_id", "turn", "sample")
-"""Address, the request as ChatRequest.to_json writes it, and what orders the calls."""
-
 DEAD_AFTER_SECONDS = 300
 """A run at work writes at least every few seconds; one that wrote nothing for so long is over, and what it left is
 merged and removed. What a younger one left is merged only: it may be at work, and its tasks look into their files."""
@@ -62,8 +59,10 @@ class Paid:
 
 
 def answer(warehouse: Warehouse, requests: DataFrame, settings: LLMSettings) -> Paid:
-    """Leaves a row in `llm_calls` for every request (REQUEST_COLUMNS; the same one may come many times).
+    """Leaves a row in `llm_calls` for every request; the same one may come many times.
 
+    requests: columns request_id (its address), request (as ChatRequest.to_json writes it), and what orders the calls:
+    session_id, turn, sample.
     Raises JobStopped when the job has to stop; everything finished until then is in the table.
     """
     warehouse.ensure(LLM_CALLS)
@@ -128,7 +127,7 @@ def _ask(warehouse: Warehouse, waiting: DataFrame, settings: LLMSettings, rows: 
     if stopped is not None:
         name, message = stopped
         error = getattr(errors, name, JobStopped)(message)
-        error.counts = paid.counts()
+        error.counts = {**paid.counts(), "calls_saved": 0}  # no row was written, so none was spared its call
         raise error
     return paid
 

@@ -144,11 +144,13 @@ def _upsert(warehouse: Warehouse, contract: Contract, rows: DataFrame) -> int:
 
 
 def _newest(warehouse: Warehouse, contract: Contract, which: Evaluation, more: Column | None = None) -> list[Row]:
-    """The rows of the newest evaluation with these judges and this beta."""
+    """The rows of this evaluation; where it was not made on the tables as they are, of the newest one with these judges
+    and this beta."""
     same = (F.col("extractor") == which.extractor) & (F.col("grader") == which.grader)
     rows = warehouse.read_or_empty(contract).where(same & (F.col("beta") == which.settings.beta))
     rows = rows if more is None else rows.where(more)
-    last = rows.orderBy(F.col("created_at").desc(), "evaluation_id").select("evaluation_id").first()
+    this = F.col("evaluation_id") == which.id_now(warehouse)
+    last = rows.orderBy(this.desc(), F.col("created_at").desc(), "evaluation_id").select("evaluation_id").first()
     return [] if last is None else rows.where(F.col("evaluation_id") == last[0]).collect()
 
 

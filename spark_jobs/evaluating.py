@@ -39,11 +39,15 @@ class Evaluation:
         names = ("beta", "replicates", "max_slice_values")
         return digest(self.extractor, self.grader, *[getattr(self.settings, name) for name in names])
 
-    def columns(self, warehouse: Warehouse) -> dict[str, Column]:
-        """The columns that all its rows share. The id names the tables' versions too: call it before writing."""
+    def id_now(self, warehouse: Warehouse) -> str:
+        """The `evaluation_id` that it has on the tables as they are: the id names their versions, too."""
         versions = {contract.name: warehouse.version(contract) for contract in INPUTS}
+        return digest("evaluation", self.digest, versions)
+
+    def columns(self, warehouse: Warehouse) -> dict[str, Column]:
+        """The columns that all its rows share."""
         return {
-            "evaluation_id": F.lit(digest("evaluation", self.digest, versions)),
+            "evaluation_id": F.lit(self.id_now(warehouse)),
             "extractor": F.lit(self.extractor),
             "grader": F.lit(self.grader),
             "beta": F.lit(self.settings.beta),

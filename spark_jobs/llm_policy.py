@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from l2a.errors import UsageError
 from l2a.llm.prompts import VERSION
 from l2a.llm.prompts.rollout import rollout_request
 from l2a.llm.prompts.tokens import policy_prompt
@@ -62,7 +64,15 @@ class LLMPolicy:
 
 
 def llm_policy(settings: EvaluateSettings, llm: LLMSettings, *, greedy: bool) -> LLMPolicy:
-    """The policy of these settings, at the endpoints that serve it. Raises what `resolve_endpoints` raises."""
+    """The policy of these settings, at the endpoints that serve it.
+
+    Raises what `resolve_endpoints` raises, and `UsageError` for a spending limit that no price makes mean anything.
+    """
+    if llm.spending_limit is not None and llm.model not in llm.prices:
+        raise UsageError(
+            f"[llm] spending_limit: there is no price for {llm.model}, which is asked here. Add it: "
+            f"[llm.prices.{json.dumps(llm.model, ensure_ascii=False)}]"
+        )
     version, endpoints = resolve_endpoints(llm)
     assert llm.model is not None, "resolve_endpoints refuses settings without a model"
     return LLMPolicy(

@@ -5,6 +5,8 @@ l2a run logs/*.jsonl
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from l2a.conditions import BUILT_IN
@@ -13,8 +15,8 @@ from l2a.mapping import load
 from l2a.next_steps import next_steps
 from l2a.options import Command, common
 from l2a.progress import say
+from spark_jobs.command import llm_given, llm_options, start
 from spark_jobs.command import max_failed_share as max_failed_share_option
-from spark_jobs.command import start
 from spark_jobs.evaluate import evaluate, tell
 from spark_jobs.extract import extract
 from spark_jobs.grade import grade
@@ -36,6 +38,7 @@ LOOKS = {
 @click.option(
     "--split", "given_split", type=click.Choice(["train", "eval"]), help="The split that these logs bring themselves."
 )
+@llm_options
 @max_failed_share_option
 @common
 def command(
@@ -45,10 +48,11 @@ def command(
     max_failed_share: float | None,
     config: str | None,
     warehouse: str | None,
+    **llm: Any,
 ) -> None:
     """The whole loop on logs; prints the metric table."""
     how = load(mapping)
-    settings, tables = start(config, warehouse, max_failed_share=max_failed_share)
+    settings, tables = start(config, warehouse, max_failed_share=max_failed_share, llm=llm_given(**llm))
     allowed = settings.max_failed_share
     too_many: TooManyFailures | None = None
     try:

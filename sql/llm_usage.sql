@@ -1,6 +1,7 @@
 -- Grain: one row per model, model version, status and kind of error of LLM calls.
 -- Answers: what did our LLM calls take, how much of it came from prefix caches, and what went wrong?
--- Tokens are sums over all answered tries; seconds are those of the last try; cached_share is of the prompt tokens.
+-- Tokens are sums over the answered tries of the run that asked last (`runs` has what every run paid); seconds are those
+-- of the last try; cached_share is of the prompt tokens.
 SELECT
   model,
   model_version,

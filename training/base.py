@@ -7,7 +7,9 @@ what to ask when is left to be learnt: a base as weak as a prompted general mode
 
 from __future__ import annotations
 
+import os
 import random
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from training import models, tiny
 from training.data import Turn, by_dialogue
 from training.job import Job
 from training.likelihood import optimize
-from training.ranks import is_main
+from training.ranks import barrier, is_main
 from training.rendering import Example
 from training.stages import Stage
 
@@ -26,7 +28,8 @@ def base(job: Job) -> Stage:
     """The stage of the base model, finished."""
     recipe = job.recipe
     if recipe.model.source != "tiny":
-        stage = job.stage("base", [recipe.model.source, recipe.model.dtype])
+        content = models.content_of(recipe.model.source)
+        stage = job.stage("base", [recipe.model.source, recipe.model.dtype, *([content] if content else [])])
         stage.run(lambda checkpoints, model: _as_it_is(job, model))
         return stage
     stage = job.stage("base", [job.data, recipe.model.model_dump(), recipe.base.model_dump(), job.seed])
@@ -44,8 +47,12 @@ def _as_it_is(job: Job, model: Path) -> dict[str, Any]:
 def _pretrained(job: Job, checkpoints: Path, model: Path) -> dict[str, Any]:
     recipe = job.recipe
     start = checkpoints / "start"
-    if not (start / "model.safetensors").is_file():
-        tiny.make(start, recipe.model.tiny, job.train, recipe.model.max_length, job.seed)
+    if is_main() and not start.is_dir():
+        half = Path(tempfile.mkdtemp(dir=checkpoints))
+        tiny.make(half, recipe.model.tiny, job.train, recipe.model.max_length, job.seed)
+        os.sync()
+        os.replace(half, start)
+    barrier()
     tokenizer = models.tokenizer_of(start)
     said = _said(job.train)
     corpus = [

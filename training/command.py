@@ -8,11 +8,11 @@ l2a train grpo --condition grpo --recipe qwen2.5-7b-lora --dry-run
 from __future__ import annotations
 
 import os
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
-from l2a.options import Command, common, settings_of
+from l2a.options import Command, common, llm_given, llm_options, settings_of
 from training.recipes import Method, load, shipped
 
 
@@ -28,15 +28,24 @@ from training.recipes import Method, load, shipped
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything random.")
 @click.option("--dry-run", is_flag=True, help="Check recipe and data, estimate steps, memory and hours; train nothing.")
+@llm_options
 @common
 def command(
-    method: str, condition: str, recipe: str, seed: int, dry_run: bool, config: str | None, warehouse: str | None
+    method: str,
+    condition: str,
+    recipe: str,
+    seed: int,
+    dry_run: bool,
+    config: str | None,
+    warehouse: str | None,
+    **llm: Any,
 ) -> None:
     """Train a condition by METHOD and register its model.
 
-    The same command again goes on where a killed training was, or does nothing when it is finished.
+    The same command again goes on where a killed training was, or does nothing when it is finished. An LLM is
+    asked where it is the grader ([judge] grader).
     """
-    settings = settings_of(config, warehouse)
+    settings = settings_of(config, warehouse, llm=llm_given(**llm))
     chosen = load(recipe, settings.train.recipes)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

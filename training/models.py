@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ from typing import Any
 
 from l2a.dialogue.types import STOP_MARK
 from l2a.errors import UsageError
+from l2a.serving.folder import digest
 from training.recipes import Model, Recipe
 
 ADAPTER = "adapter_config.json"
@@ -126,6 +128,12 @@ def on_cpu() -> bool:
     import torch
 
     return not torch.cuda.is_available()
+
+
+@functools.cache
+def content_of(source: str) -> str | None:
+    """A digest of the files where `source` is a folder, whose path says nothing of what lies in it; None elsewhere."""
+    return digest(Path(source)) if Path(source).is_dir() else None
 
 
 def share_cores() -> None:

@@ -114,7 +114,7 @@ class Dpo(Fitting):
 
 
 class Rl(Fitting):
-    """GRPO and its kin (arXiv 2510.25441, section 4.3; method, sections 3 and 6)."""
+    """GRPO and its kin (arXiv 2510.25441, section 4.3)."""
 
     learning_rate: float = Field(default=5e-4, gt=0)
     batch_size: int = Field(default=16, ge=1)
@@ -200,12 +200,16 @@ class Recipe(Part):
             if changed not in RL_METHODS:
                 raise ValueError(f"overrides.{changed}: only {', '.join(RL_METHODS)} share [rl]")
         for method in RL_METHODS:
-            answer = self.rl_of(method).completion_tokens
+            part = self.rl_of(method)
+            answer = part.completion_tokens
             if self.model.max_length <= answer:
                 raise ValueError(
                     f"model.max_length ({self.model.max_length}) leaves no room beside rl.completion_tokens ({answer}) "
                     f"of {method}"
                 )
+            if self.model.lora and part.use_vllm and part.start == "sft":
+                # The warm start's folder holds an adapter, and TRL takes whole models for vLLM.
+                raise ValueError(f"rl.use_vllm with adapters (model.lora) wants rl.start = 'base', also for {method}")
         return self
 
     def rl_of(self, method: str) -> Rl:

@@ -208,8 +208,11 @@ def configuration(job: Job, method: str, part: Rl, steps: int, folder: Path, eva
         limits["epsilon"] = part.epsilon
     if part.epsilon_high is not None:
         limits["epsilon_high"] = part.epsilon_high
+    common = models.trainer_settings(folder, part, job.seed, job.recipe.model.dtype)
+    # TRL goes on with new answers: left between two updates on one set, it would mistake where all later sets begin.
+    common["save_steps"] = math.ceil(part.save_steps / part.iterations) * part.iterations
     return GRPOConfig(
-        **models.trainer_settings(folder, part, job.seed, job.recipe.model.dtype),
+        **common,
         per_device_train_batch_size=device,
         per_device_eval_batch_size=math.ceil(device / whole) * whole,
         gradient_accumulation_steps=accumulation,

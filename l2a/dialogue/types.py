@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Role = Literal["user", "assistant", "system", "tool"]
-"""`assistant` is the expert. Only user and assistant messages make decision points (docs: slicing)."""
-
 Decision = Literal["CONTINUE", "STOP"]
 
 STOP_MARK = "<stop />"
@@ -16,7 +13,7 @@ STOP_MARK = "<stop />"
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a dialogue. Consecutive messages of one role are one utterance."""
+    """One message of a dialogue: of the user, the expert (`assistant`), `system` or `tool`."""
 
     role: str
     content: str

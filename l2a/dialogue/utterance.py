@@ -1,6 +1,6 @@
 """What a policy's utterance says: the one place where text becomes (question, decision).
 
-Rules (docs: method; arXiv 2510.25441 section 3, where the paper is silent the choice is ours):
+Rules (arXiv 2510.25441, section 3; where the paper is silent the choice is ours):
 
 - The decision is STOP if the text contains the mark `<stop />`, letter for letter, anywhere; else CONTINUE.
 - The STOP is exact if nothing but white space stands around one mark.

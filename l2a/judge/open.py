@@ -89,4 +89,11 @@ def open_embedded(settings: Settings, name: str) -> EmbeddedJudge:
     with tempfile.TemporaryDirectory() as here:
         for file in files.ls(path, detail=False):
             files.get_file(file, str(Path(here) / Path(file).name))
-        return load(here)
+        try:
+            return load(here)
+        except UsageError as error:
+            raise UsageError(
+                f"the judge {name} was fitted by another l2a, or its files in {settings.warehouse}/_judges are "
+                "damaged: `l2a fit-judge` fits one anew. A training that was begun with it goes on with that l2a only; "
+                "train under another condition's name or with another seed"
+            ) from error

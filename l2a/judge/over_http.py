@@ -15,7 +15,7 @@ from l2a.judge.protocols import Judgement, Question
 from l2a.llm.prompts import Form, grader_name
 from l2a.llm.prompts.grading import grading_request, read_judgement
 from l2a.llm.settings import LLMSettings
-from l2a.llm.sync import answer_batches
+from l2a.llm.sync import Asker
 from l2a.llm.versions import resolve_model_version
 
 
@@ -32,7 +32,7 @@ class HttpGrader:
         Raises what `resolve_model_version` raises.
         """
         self._sample = sample
-        self._settings = settings
+        self._asker = Asker(settings)
         self._form: Form = form
         self._version = resolve_model_version(settings)
         self._model = settings.model or ""
@@ -61,7 +61,7 @@ class HttpGrader:
         errors: dict[str, str] = {}
         missing = [request for name, request in wanted.items() if name not in parsed]
         self.paid += len(missing)
-        for batch in answer_batches(missing, self._settings):
+        for batch in self._asker.batches(missing):
             for row in batch:
                 if row.ok and row.parsed is not None:
                     parsed[row.request_id] = row.parsed

@@ -50,7 +50,7 @@ class LocalRunner:
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                     pass_fds=(lock,),
-                    env=_environment(job),
+                    env=_environment(),
                 )
         except OSError as error:
             raise JobError(f"the job {job.name} cannot be started: {error}") from error
@@ -107,9 +107,9 @@ class LocalRunner:
         return "\n".join(said.splitlines()[-lines:])
 
 
-def _environment(job: Job) -> dict[str, str]:
+def _environment() -> dict[str, str]:
     """This process's, without what would end the job when its starter ends."""
-    return {**{name: value for name, value in os.environ.items() if name != tether.VARIABLE}, "L2A_JOB": job.name}
+    return {name: value for name, value in os.environ.items() if name != tether.VARIABLE}
 
 
 def _take(folder: Path) -> int | None:

@@ -68,14 +68,15 @@ def read_reply(body: bytes) -> Reply:
 def check_reply(reply: Reply, schema: Mapping[str, Any] | None) -> str | None:
     """Canonical JSON of the structured answer, None where no schema was asked for.
 
-    Raises Refused, EmptyAnswer, Unparseable (with the raw text), or BadRequest where the schema itself is none.
+    Raises Refused, EmptyAnswer, Unparseable (with the raw text), or BadRequest where the schema itself is none. A model
+    that may say what it wants and ends at once has answered, with nothing.
     """
     if reply.refusal is not None or reply.finish_reason == "content_filter":
         raise Refused("The model or its content filter declined to answer", status=200, text=reply.text)
+    if schema is None and reply.text is not None and (reply.text.strip() or reply.finish_reason == "stop"):
+        return None
     if reply.text is None or not reply.text.strip():
         raise EmptyAnswer("The answer has no text", status=200)
-    if schema is None:
-        return None
     validator = _validator(json.dumps(schema, sort_keys=True))
     try:
         value = _value(reply.text)

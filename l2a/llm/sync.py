@@ -47,6 +47,23 @@ def answer_batches(
         raise bridge.error
 
 
+class Asker:
+    """Asks again and again within one job, whose spending limit holds for all of it."""
+
+    def __init__(self, settings: LLMSettings) -> None:
+        self._settings = settings
+        self._spent = 0.0
+
+    def batches(self, requests: Iterable[ChatRequest]) -> Iterator[list[AnswerRow]]:
+        """As `answer_batches`. Raises JobStopped."""
+        engine = Engine(self._settings)
+        engine.spent_elsewhere = self._spent
+        try:
+            yield from answer_batches(requests, self._settings, engine=engine)
+        finally:
+            self._spent += engine.progress.cost
+
+
 def _read(
     iterator: Iterator[ChatRequest], wanted: int, bridge: _Bridge
 ) -> tuple[list[ChatRequest], Exception | None, bool]:

@@ -44,5 +44,9 @@ def _left(warehouse: str, step: str) -> str:
         calls = next(iter(query(connection, CALLS).rows))[0]
     except (L2AError, OSError) as problem:
         return f"not known, the tables cannot be read ({problem})"
-    failed = f", {calls:,} LLM calls failed and are asked again" if calls and step != "slice" else ""
+    failed = (
+        f', {calls:,} LLM calls have no answer so far (l2a sql "SELECT * FROM llm_usage")'
+        if calls and step != "slice"
+        else ""
+    )
     return f"{rows:,} {UNITS[step]}{failed}"

@@ -139,6 +139,8 @@ def spark_hash(text: str) -> int:
     try:
         import xxhash
     except ImportError:
-        raise EnvironmentProblem("`l2a promote` needs the package xxhash: `pip install 'l2a[llm]'`.") from None
+        raise EnvironmentProblem(
+            "`l2a promote` needs the package xxhash: `pip install '.[llm]'` in l2a's checkout."
+        ) from None
     value = xxhash.xxh64_intdigest(text.encode(), seed=42)
     return value - (1 << 64) if value >= 1 << 63 else value

@@ -1,4 +1,4 @@
-"""R_a, R_s, Omega and R as numbers (arXiv 2510.25441, section 4.2; docs: method, section 3).
+"""R_a, R_s, Omega and R as numbers (arXiv 2510.25441, section 4.2).
 
     R = R_s * (1 + beta * R_a) + Omega        beta = 2, so R lies in [0, 4]
 

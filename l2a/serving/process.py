@@ -131,7 +131,7 @@ def require_vllm() -> None:
     """Raises EnvironmentProblem where there is no vLLM to start."""
     if importlib.util.find_spec("vllm") is None:
         raise EnvironmentProblem(
-            "vLLM is not installed: `pip install 'l2a[serve]'` with a GPU, `pip install 'l2a[serve-cpu]'` without."
+            "vLLM is not installed. In l2a's checkout: `pip install '.[serve]'` with a GPU, `'.[serve-cpu]'` without."
         )
 
 

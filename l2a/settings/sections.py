@@ -15,7 +15,7 @@ class Section(BaseModel):
 
 
 class SparkSettings(Section):
-    """How a Spark session is made where none exists yet. Under spark-submit they are not read: what is submitted is."""
+    """How a Spark session is made where none exists yet. The DAGs submit jobs with them."""
 
     master: str = Field(default="local[*]", description="Spark master of sessions that l2a starts itself.")
     driver_memory: str = Field(default="3g", description="Heap of a local driver.")

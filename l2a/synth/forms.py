@@ -33,7 +33,7 @@ def iso(second: int) -> str:
 
 
 def native_text(made: MadeDialogue) -> str:
-    """The native form (docs: a log line), written out.
+    """The native form (docs/mappings.md), written out.
 
     By hand, as this is the line that million-line logs are made of: twice as fast as building a document and
     encoding it. A test holds it against a JSON parser.

@@ -10,7 +10,11 @@ MESSAGES = "array<struct<role:string,content:string,ts:timestamp,seq:bigint>>"
 SESSION = Column("session_id", "string", "the dialogue")
 TURN = Column("turn", "int", "number of the decision point within its dialogue, from 1")
 DIALOGUE_VERSION = Column("dialogue_version", "string", "the dialogue version that this row was made from")
-SPLIT = Column("split", "string", "train, dev or eval: a stable hash of the session or of its group, never of arrival")
+SPLIT = Column(
+    "split",
+    "string",
+    "train, dev or eval: a stable hash of the session or of its group, never of arrival, or what --split gave",
+)
 STATUS = Column("status", "string", "ok or failed")
 ERROR = Column("error", "string", "what went wrong; null for ok rows", nullable=True)
 CONDITION = Column("condition", "string", "the policy under evaluation; greedy ones end in @greedy")
@@ -355,7 +359,7 @@ RUNS = Contract(
             True,
         ),
         Column("rows_in", "bigint", "rows read (ingest: input lines)"),
-        Column("rows_out", "bigint", "rows written"),
+        Column("rows_out", "bigint", "good rows made (slice: all turns, also those that are set aside)"),
         Column("rows_set_aside", "bigint", "rows left out by a rule: unchanged, superseded, dropped"),
         Column("rows_failed", "bigint", "rows quarantined or with status failed"),
         Column("rows_new", "bigint", "ingest: lines that brought a new dialogue", True),
@@ -366,15 +370,22 @@ RUNS = Contract(
         Column("facts_dropped", "bigint", "extract: an LLM's facts that the dialogue does not bear out", True),
         Column("calls_paid", "bigint", "distinct LLM requests that were asked"),
         Column(
-            "calls_saved", "bigint", "rows answered without a call of their own: from llm_calls, or by the same request"
+            "calls_saved",
+            "bigint",
+            "rows that took no call of their own: it was settled in llm_calls, or another row has the same request",
         ),
         Column("prompt_tokens", "bigint", "of the calls made"),
-        Column("cached_tokens", "bigint", "of the prompt tokens, those served from the endpoint's prefix cache"),
+        Column(
+            "cached_tokens",
+            "bigint",
+            "of the prompt tokens, those served from the endpoint's prefix cache",
+            volatile=True,
+        ),
         Column("completion_tokens", "bigint", "of the calls made"),
         Column(
             "versions",
             "map<string,string>",
-            "Delta versions of the tables read, judge, l2a",
+            "Delta versions of the tables read, `settings` (a digest), `mapping` (ingest), `l2a`",
             volatile=True,
         ),
     ),

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from llm_asking import SCHEMA, ask, ask_one, quick, request
@@ -63,6 +64,14 @@ def test_a_model_that_says_nothing_is_no_failure_of_its_endpoint(content: str | 
     with ExitStack() as stack:
         row = ask_one(quick(rubbish(stack, body).url))
     assert (row.error_class, row.attempts) == ("EmptyAnswer", 1)
+
+
+@pytest.mark.parametrize(("schema", "status"), [(None, "ok"), (SCHEMA, "failed")])
+def test_a_policy_that_ends_at_once_has_said_nothing_as_it_would_in_process(schema: Any, status: str) -> None:
+    body = json.dumps({"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]}).encode()
+    with ExitStack() as stack:
+        row = ask_one(quick(rubbish(stack, body).url), response_schema=schema)
+    assert (row.status, row.text if row.ok else row.error_class) == (status, "" if status == "ok" else "EmptyAnswer")
 
 
 def test_an_answer_that_cannot_be_parsed_is_asked_for_again_at_another_endpoint() -> None:

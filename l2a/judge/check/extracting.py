@@ -20,7 +20,7 @@ from l2a.llm.answer import AnswerRow
 from l2a.llm.prompts.extraction import extraction_request, read_facts
 from l2a.llm.request import ChatRequest
 from l2a.llm.settings import LLMSettings
-from l2a.llm.sync import answer_batches
+from l2a.llm.sync import Asker
 from l2a.settings import JudgeSettings
 
 REPEATED, ANSWERED, FORMS = "extractor, repeated", "extractor, answers", "extractor, turn against dialogue"
@@ -51,6 +51,7 @@ class ByLLM:
     def __init__(self, judge: JudgeSettings, llm: LLMSettings, model_version: str) -> None:
         self._judge = judge
         self._llm = llm
+        self._asker = Asker(llm)
         self._version = model_version
         self.paid = 0
         """Distinct requests that were asked so far."""
@@ -85,7 +86,7 @@ class ByLLM:
         requests = [self._request(one, end, number) for one, end in places]
         distinct = {request.request_id: request for request in requests}
         self.paid += len(distinct)
-        rows = {row.request_id: row for batch in answer_batches(distinct.values(), self._llm) for row in batch}
+        rows = {row.request_id: row for batch in self._asker.batches(distinct.values()) for row in batch}
         self.errors += [row.error_class or "" for row in rows.values() if not row.ok]
         return [
             self._read(rows[request.request_id], one, end) for request, (one, end) in zip(requests, places, strict=True)

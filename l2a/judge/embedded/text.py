@@ -70,11 +70,6 @@ def sentences(text: str) -> list[str]:
     return found
 
 
-def question_marks(text: str) -> int:
-    """Runs of question marks of any script."""
-    return len(re.findall(f"[{QUESTION_MARKS[:-1]}]+", text))
-
-
 def asks(sentence: str) -> bool:
     """Whether one sentence asks for something: a question mark, a question word in front, or a request."""
     if not any(c.isalnum() for c in sentence):

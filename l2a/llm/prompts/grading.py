@@ -65,7 +65,7 @@ def grading_request(
 def read_judgement(parsed: str, items: int) -> Judgement:
     """The judgement of a parsed answer about `items` items of information.
 
-    Nothing asked, or no item asked for: R_a 0. Two or more questions at once: R_a at most .5 (method, section 3). An
+    Nothing asked, or no item asked for: R_a 0. Two or more questions at once: R_a at most .5. An
     item that there is not is an error: such an answer is not to be trusted, and never a zero.
     """
     said = json.loads(parsed)
