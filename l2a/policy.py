@@ -76,7 +76,7 @@ def random(turns: DataFrame, train: DataFrame, samples: int) -> DataFrame:
     drawn = (
         turns.withColumn("sample", F.explode(F.sequence(F.lit(0), F.lit(samples - 1))))
         .withColumn("domain_key", _domain())
-        .join(F.broadcast(shares.withColumnRenamed("domain", "domain_key")), "domain_key", "left")
+        .join(shares.withColumnRenamed("domain", "domain_key"), "domain_key", "left")
         .join(F.broadcast(fallback), how="left")
         .join(F.broadcast(version), how="left")
     )
@@ -94,7 +94,8 @@ def random(turns: DataFrame, train: DataFrame, samples: int) -> DataFrame:
     asked = pool.select(F.col("domain").alias("pool_domain"), "place", F.col("text").alias("question"))
     text = F.when(F.col("stops"), F.lit(STOP_MARK)).otherwise(F.col("question"))
     nothing = "no expert asks a question in the train split: there is nothing to draw from"
-    return drawn.join(F.broadcast(asked), ["pool_domain", "place"], "left").withColumns(
+    # There may be as many domains as dialogues: Spark knows whether they are few enough to be sent around.
+    return drawn.join(asked, ["pool_domain", "place"], "left").withColumns(
         {
             "text": text,
             "error": F.when(text.isNull(), F.lit(nothing)),

@@ -89,7 +89,7 @@ def _list(
     if there is not None:
         everything = everything.unionByName(there.select(*columns, "dropped_reason"))
     train = everything.where("split = 'train' AND status = 'ok'")
-    found = decided(figures(train, overrules), settings, overrules)
+    found = decided(figures(train, overrules, settings.generic_min_dialogues), settings, overrules)
     for domain, attribute in sorted(set(overrules) - {(row["domain"], row["attribute"]) for row in found}):
         say(f"extract: generic_file names {attribute} in {domain}, which no train dialogue there supplies")
     return [{**row, "extractor": extractor} for row in found]

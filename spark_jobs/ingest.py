@@ -4,8 +4,9 @@
     spark-submit spark_jobs/ingest.py LANDING --date 2026-11-21 --warehouse s3a://bucket/warehouse
 
 One run takes the files that were not read last as they are and as they are to be read now: whoever goes back to an
-earlier mapping has its files read again. It is named by what is read, how, and after which runs, so a run after a crash
-takes up what the one before has finished and writes the same rows again, which changes nothing.
+earlier mapping has its files read again. It is named by what is read, how, and after which runs, and it says in
+`sources` what it reads before it writes anything else. So a run after a crash takes up what the one before has finished
+and writes the same rows again, which changes nothing; and what was left half done is read again, whichever way.
 """
 
 from __future__ import annotations
@@ -55,31 +56,32 @@ def ingest(
     says = f"{mapping.name} {digest(mapping.model_dump())}"
     reading = Reading(says, given_split, settings.max_message_bytes, settings.max_line_bytes)
     _clean_up(warehouse)
-    fresh, before, after = _unread(warehouse, found, reading)
+    fresh, before, after, now = _unread(warehouse, found, reading)
     if not fresh:
         say("ingest: every file was read before, nothing to do" if found else "ingest: there is no log file")
         return None
     check_split(warehouse, before, given_split)
     say(f"ingest: {len(fresh)} file{'' if len(fresh) == 1 else 's'} to read")
     read_with = str(reading)
-    run_id = digest("ingest", fresh, read_with, *after)
+    run_id = _left(warehouse, fresh, read_with, after) or digest("ingest", fresh, read_with, *after)
     staging = Staging(spark, warehouse.root, run_id)
-    intake = Intake(warehouse, staging, mapping, settings, given_split, dt.datetime.now(dt.UTC))
+    intake = Intake(warehouse, staging, mapping, settings, given_split, now)
+
+    def announce() -> None:
+        rows = [(*file, read_with, run_id, now) for file in fresh]
+        read_now = spark.createDataFrame(rows, warehouse.read_or_empty(SOURCES).schema)
+        # A file that is read as it once was has its row already, which from now on is this run's. What another attempt
+        # of this run has said stays.
+        warehouse.upsert(SOURCES, read_now, combine={"run_id": "s.run_id"}, unique=True)
 
     def work() -> Counts:
         try:
-            counts = _counts(intake.take([file.path for file in fresh]))
+            return _counts(intake.take([file.path for file in fresh], announce))
         except Exception:
             # Another run of the same files may have been faster, and have cleaned up what both work from.
             if (counts_of_other := _finished(warehouse, run_id)) is None:
                 raise
             return counts_of_other
-        rows = [(*file, read_with, run_id, intake.now) for file in fresh]
-        remembered = spark.createDataFrame(rows, warehouse.read_or_empty(SOURCES).schema)
-        # A file that is read as it once was has its row already, which from now on is this run's. What another attempt
-        # of this run has remembered stays.
-        warehouse.upsert(SOURCES, remembered, combine={"run_id": "s.run_id"}, unique=True)
-        return counts
 
     behind = {"mapping": read_with}
     try:
@@ -110,35 +112,55 @@ class _Unread(NamedTuple):
     before: dict[str, set[str | None]]
     """Those of their paths that were read otherwise, with the splits that were given with them."""
     after: list[str]
-    """The runs that have read them last. They tell a reading from an earlier one of the same files in the same way."""
+    """The runs that have read them last, finished or not. They tell a reading from an earlier one of the same files in
+    the same way."""
+    now: dt.datetime
+    """When they are read: later than they ever were, also where a clock was set back."""
 
 
 def _unread(warehouse: Warehouse, found: list[LogFile], reading: Reading) -> _Unread:
     """The files that were not read in this state and in this way when they were last read.
 
-    Only the newest reading counts: it has replaced what the earlier ones wrote. A file counts as read when the run that
-    read it has its row in `runs`: the last thing that a run writes.
+    Only the newest reading counts: it has replaced what the earlier ones wrote, or some of it. It says so in `sources`
+    before it writes anything, and a file counts as read when that run has its row in `runs`: the last thing that it
+    writes.
     """
+    now = dt.datetime.now(dt.UTC)
     if not found or not warehouse.exists(SOURCES):
-        return _Unread(found, {}, [])
+        return _Unread(found, {}, [], now)
     asked = warehouse.spark.createDataFrame([(file.path,) for file in found], "path string")
     rows = warehouse.read(SOURCES).join(F.broadcast(asked), "path", "left_semi").collect()
     finished = _finished_of(warehouse, {row["run_id"] for row in rows})
     # As the view `night_intake` orders them: by time, and at one time the smallest id counts.
     rows.sort(key=lambda row: row["run_id"], reverse=True)
     rows.sort(key=lambda row: row["ingested_at"])
-    last = {row["path"]: row for row in rows if row["run_id"] in finished}
+    last = {row["path"]: row for row in rows}
     known = {
         LogFile(row["path"], row["size_bytes"], row["modified_at"])
         for row in last.values()
-        if Reading.of(row["mapping"]).covers(reading)
+        if row["run_id"] in finished and Reading.of(row["mapping"]).covers(reading)
     }
     fresh = [file for file in found if file not in known]
     paths, before = {file.path for file in fresh}, dict[str, set[str | None]]()
     for row in rows:
         if row["path"] in paths:
             before.setdefault(row["path"], set()).add(Reading.of(row["mapping"]).split)
-    return _Unread(fresh, before, sorted({row["run_id"] for path, row in last.items() if path in paths}))
+    behind = [row for path, row in last.items() if path in paths]
+    latest = max((row["ingested_at"].astimezone(dt.UTC) for row in behind), default=now)
+    now = max(now, latest + dt.timedelta(microseconds=1))
+    return _Unread(fresh, before, sorted({row["run_id"] for row in behind}), now)
+
+
+def _left(warehouse: Warehouse, fresh: list[LogFile], read_with: str, after: list[str]) -> str | None:
+    """The run that was to read exactly these files in this way and has not finished; None: there is none."""
+    if len(after) != 1:
+        return None
+    (run_id,) = after
+    rows = warehouse.read(SOURCES).where(F.col("run_id") == run_id).collect()
+    begun = sorted(LogFile(row["path"], row["size_bytes"], row["modified_at"]) for row in rows)
+    if begun != fresh or {row["mapping"] for row in rows} != {read_with} or _finished_of(warehouse, {run_id}):
+        return None
+    return run_id
 
 
 def _finished_of(warehouse: Warehouse, run_ids: set[str]) -> set[str]:

@@ -41,12 +41,11 @@ class Since:
 
 @dataclasses.dataclass(frozen=True)
 class LastRun:
-    """The last finished run of a step: the versions that it took, its rows, and whether it left failed ones."""
+    """The last finished run of a step: the versions that it took, and its rows."""
 
     versions: Mapping[str, int]
     ended: dt.datetime
     rows: int
-    failed: bool
 
 
 def last_run(warehouse: Warehouse, step: str, subject: str, settings: str, replaces: bool) -> LastRun | None:
@@ -67,7 +66,7 @@ def last_run(warehouse: Warehouse, step: str, subject: str, settings: str, repla
         warehouse.read(RUNS)
         .where(_of(step, subject))
         .where(well | ~same if replaces else well)
-        .select("step", "versions", "rows_in", "rows_failed", well.alias("well"), started, ended)
+        .select("step", "versions", "rows_in", well.alias("well"), started, ended)
         .select("*", newest)
         .where((F.col("started") == F.col("newest")) | (F.col("well") & (F.col("ended") > F.col("newest"))))
     )
@@ -77,7 +76,7 @@ def last_run(warehouse: Warehouse, step: str, subject: str, settings: str, repla
     last, read = found[0], [_numbers(row["versions"]) for row in found]
     versions = {name: min(one.get(name, -1) for one in read) for name in read[0]}
     when = dt.datetime.fromtimestamp(last["ended"] / 1_000_000, dt.UTC)
-    return LastRun(versions, when, rows=last["rows_in"], failed=last["rows_failed"] > 0)
+    return LastRun(versions, when, rows=last["rows_in"])
 
 
 def _numbers(versions: Mapping[str, str]) -> dict[str, int]:

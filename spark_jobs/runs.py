@@ -53,8 +53,8 @@ def run_step(
 
     settings: digest of what else the outcome depends on; a change of it takes everything again.
     replaces: what a run writes replaces what was made with other settings, so that only the last run counts.
-    failed_before: sessions with failed rows that are worth trying again; asked where the last run left failed rows,
-        with the time at which it ended.
+    failed_before: sessions with failed rows that are worth trying again, asked with the time at which the last run
+        ended.
     Raises `TooManyFailures`, after everything is written, above the allowed share; what `work` raises goes on upwards
     after a row with status failed was left.
     """
@@ -62,7 +62,7 @@ def run_step(
     known = last_run(warehouse, step, subject, settings, replaces)
     last = None if all_again else known
     again = None
-    if last is not None and failed_before is not None and last.failed:
+    if last is not None and failed_before is not None:
         # Not `persist`: Spark makes a cached frame anew when a table that it came from is written, as it soon will be.
         again = failed_before(last.ended).localCheckpoint()
         again = None if again.isEmpty() else again

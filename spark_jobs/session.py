@@ -164,8 +164,7 @@ def _local(settings: SparkSettings) -> SparkSession:
         **DELTA,
         **TUNING,
         **RULES,
-        **jars.configuration(settings),
-        **settings.conf,
+        **jars.with_own(jars.configuration(settings), settings.conf),
     }
     if settings.master.startswith("local"):
         conf.setdefault("spark.driver.bindAddress", "127.0.0.1")
@@ -189,7 +188,7 @@ def _local(settings: SparkSettings) -> SparkSession:
         raise EnvironmentProblem(_why_not(log, since, error)) from error
     if not settings.log:
         atexit.register(_remove, log, os.getpid())
-    if not settings.jars:
+    if not settings.jars and not {"spark.jars", "spark.jars.packages"} & set(settings.conf):
         jars.remember(session.sparkContext.getConf().get("spark.jars", "") or "")
     return session
 

@@ -1,8 +1,8 @@
 -- Grain: one row per landing night: the dt= in the paths of the log files that were read.
 -- Answers: did a night arrive whole, how much of it was rejected, and is all of it sliced and extracted?
--- Lines are those of the runs that read the night's files last: what an earlier run counted of a file that was read again,
--- mended or by another mapping, is gone, unless it is still the last one to have read another file of the night. A run
--- that read several nights counts for each of them.
+-- Lines are those of the finished runs that read the night's files last: what an earlier run counted of a file that was
+-- read again, mended or by another mapping, is gone, unless it is still the last one to have read another file of the
+-- night. A run that read several nights counts for each of them.
 -- difference is 0 where every line is accounted for. dialogues: those whose newest version came with this night;
 -- unsliced: of these, without turns of that version; turns: their usable ones; unextracted: of these, without an objective
 -- of the newest extractor; extraction_failed: with one that failed.
@@ -25,6 +25,7 @@ SELECT
 FROM (
   SELECT regexp_extract(path, 'dt=([0-9]{4}-[0-9]{2}-[0-9]{2})', 1) AS night, count(DISTINCT path) AS files
   FROM sources
+  WHERE run_id IN (SELECT run_id FROM runs)
   GROUP BY regexp_extract(path, 'dt=([0-9]{4}-[0-9]{2}-[0-9]{2})', 1)
 ) f
 LEFT JOIN (
@@ -42,6 +43,7 @@ LEFT JOIN (
     FROM (
       SELECT path, run_id, row_number() OVER (PARTITION BY path ORDER BY ingested_at DESC, run_id) AS newest
       FROM sources
+      WHERE run_id IN (SELECT run_id FROM runs)
     ) readings
     WHERE newest = 1
   ) n

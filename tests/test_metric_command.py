@@ -143,6 +143,10 @@ def test_it_returns_the_evaluation_that_it_tells_of_though_another_is_newer(
     first = returned()
     assert first in {row["evaluation_id"] for row in dicts(ready, METRICS)}
     assert returned("--beta", "3") != first == returned()
+    with monkeypatch.context() as other:
+        other.setenv("L2A_EVALUATE__REPLICATES", "101")
+        assert returned() != first
+    assert returned() == first
 
 
 def test_a_policy_that_was_rolled_out_anew_is_not_measured_by_its_older_grades(

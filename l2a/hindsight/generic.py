@@ -33,9 +33,12 @@ PLACES = 6
 _LISTED = ("domain", "attribute", "dialogues", "turns", "asked", "still")
 
 
-def figures(objectives: DataFrame, named: Collection[tuple[str, str]] = ()) -> list[dict[str, Any]]:
+def figures(
+    objectives: DataFrame, named: Collection[tuple[str, str]] = (), min_dialogues: int = 1
+) -> list[dict[str, Any]]:
     """The figures of each listed attribute, in columns of `generic_attributes`; few enough for the driver.
 
+    min_dialogues: smaller domains, of which there may be as many as dialogues, are not looked at, unless named.
     objectives: rows of one extractor's `objectives` with status ok, of train dialogues, with their domain (not null):
     domain, session_id, turn, supplied, dropped_reason. named: (domain, attribute) that are listed whatever their share.
     """
@@ -48,7 +51,8 @@ def figures(objectives: DataFrame, named: Collection[tuple[str, str]] = ()) -> l
         counted = told.groupBy("domain").agg(
             F.count_distinct("session_id").alias("dialogues"), F.count_if(supplies).alias("turns")
         )
-        domains = _again(counted, counted.collect())
+        large = (F.col("dialogues") >= min_dialogues) | F.col("domain").isin(sorted({domain for domain, _ in named}))
+        domains = _again(counted, counted.where(large).collect())
         asked = turns.select("domain", "session_id", "last", F.explode("attributes").alias("attribute"))
         listed = _listed(asked, domains, named)
         rows = listed.collect()

@@ -74,8 +74,8 @@ def _cut_off(text: str, error: json.JSONDecodeError) -> bool:
     if error.msg == "Expecting value":
         return tail == "-" or any(word.startswith(tail) for word in _CONSTANTS)
     # The parser takes the good part of `1.` or `2e+` for a number, and finds fault with what follows.
-    number = re.search(r"[-+.\deE]*$", text)
-    return number is not None and number.start() < error.pos and _NUMBER.fullmatch(number.group()) is not None
+    start = len(text.rstrip("+-.0123456789eE"))
+    return start < error.pos and _NUMBER.fullmatch(text, start) is not None
 
 
 def _encodable(value: Any) -> bool:

@@ -26,8 +26,10 @@ def gather(events: DataFrame, known: DataFrame) -> DataFrame:
     events: COLUMNS, and `position` where the row waits in quarantine (null: it comes from this run's files).
     known: the dialogues table, of which the sessions that get new events are taken.
 
-    Whichever part of a session comes first, the outcome is one: the words of its last event count, by order and not by
-    arrival, and its times are the latest of all.
+    Whichever part of a session comes first, the outcome is one: the words of its last part count, by order and not by
+    arrival, and its times are the latest of all. (A part that comes late and lies between two others changes no word
+    that is known; of groups, which a session's events should not change, the last to come that is named counts.)
+    Its place is that of the first of the rows that are read now.
 
     Columns beside those of a document: `known_version`, `known_updated_at`, `known_landed` and `known_split` of the
     dialogue that the session was gathered onto (null: none), and `waited`: source and position of its events that came
@@ -35,6 +37,7 @@ def gather(events: DataFrame, known: DataFrame) -> DataFrame:
     """
     place = F.struct("order", *PLACE, "position", "updated_at", "landed", F.col("message.ts").alias("ts"), *WORDS)
     rows = F.col("rows")
+    read_now = F.filter(rows, lambda row: row["position"].isNull())
     told = (
         events.groupBy("session_id")
         .agg(F.array_sort(F.collect_list(place)).alias("rows"))
@@ -42,7 +45,7 @@ def gather(events: DataFrame, known: DataFrame) -> DataFrame:
             "session_id",
             *[_last_word(rows, name).alias(name) for name in WORDS],
             F.coalesce(F.array_max(rows["updated_at"]), F.array_max(rows["ts"])).alias("updated_at"),
-            *[F.get(rows, F.lit(0))[name].alias(name) for name in PLACE],
+            *[F.get(read_now, F.lit(0))[name].alias(name) for name in PLACE],
             F.array_max(rows["landed"]).alias("landed"),
             F.array_max(rows["order"]).alias("last"),
             F.transform(

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from l2a.errors import InputUnreadable, UsageError
 from l2a.ingest import nanoseconds
-from l2a.tables.hadoop import file_system
+from l2a.tables.hadoop import file_system, first_line
 
 TEXT_SUFFIXES = (".jsonl", ".json", ".ndjson")
 COMPRESSIONS = ("", ".gz", ".bz2", ".zst")
@@ -41,8 +41,8 @@ def find(spark: SparkSession, paths: list[str], date: str | None = None) -> list
 
     date: only the landing folder `dt=<date>` of each path. In folders and globs, files with other endings than JSON
     lines (compressed or not) and Parquet are passed over; a file that is named itself is always read.
-    Raises `UsageError` where a path leads nowhere, or to files of other endings only, `EnvironmentProblem` where Spark
-    cannot reach it.
+    Raises `UsageError` where a path leads nowhere, cannot be read as one, or leads to files of other endings only;
+    `EnvironmentProblem` where Spark cannot reach it.
     """
     found: set[LogFile] = set()
     for path in [f"{path.rstrip('/')}/dt={date}" for path in paths] if date else paths:
@@ -53,8 +53,14 @@ def find(spark: SparkSession, paths: list[str], date: str | None = None) -> list
             listed = spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(path)
             files = [LogFile(*row) for row in listed.select("path", "length", "modificationTime").collect()]
         except AnalysisException as error:
-            raise UsageError(f"there is nothing to read at {path}: {str(error).strip().splitlines()[0]}") from None
+            raise UsageError(f"there is nothing to read at {path}: {first_line(error)}") from None
+        except (PySparkException, Py4JJavaError) as error:
+            raise UsageError(f"{path} cannot be looked for: {first_line(error)}") from error
         name = "/" + path.rstrip("/").rsplit("/", 1)[-1]
+        if not files and name[1] in "._":
+            raise UsageError(
+                f"{path} is not read: Spark passes over what begins with a dot or an underscore; rename it"
+            )
         logs = [file for file in files if _KNOWN.search(file.path.lower()) or file.path.endswith(name)]
         if files and not logs:
             raise UsageError(

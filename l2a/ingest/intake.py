@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Callable
 from typing import NamedTuple
 
 from pyspark.sql import DataFrame
@@ -64,8 +65,11 @@ class Intake:
         self.given_split = given_split
         self.now = now
 
-    def take(self, paths: list[str]) -> Tally:
-        """Writes `quarantine` and `dialogues` from these files; again, it changes nothing and counts the same."""
+    def take(self, paths: list[str], announce: Callable[[], None]) -> Tally:
+        """Writes `quarantine` and `dialogues` from these files; again, it changes nothing and counts the same.
+
+        announce: called before the first of these writes.
+        """
         self.warehouse.ensure(QUARANTINE)
         self.warehouse.ensure(DIALOGUES)
         with files.naming_damaged_files(), nanoseconds.readable(self.warehouse.spark):
@@ -73,6 +77,7 @@ class Intake:
         good, rejected = lines.where(_GOOD), lines.where(_REJECTED)
         if self.given_split is not None:
             check_sessions(self.warehouse, good, self.given_split)
+        announce()
         blocks = files.blocks(lines, _REJECTED, _GOOD)
         quarantined = sum(block.rejected for block in blocks)
         if self.mapping.kind == "event":

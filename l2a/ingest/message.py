@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 
 from l2a.ingest.variants import at, is_null, text, time
 from l2a.mapping import Mapping, several
+from l2a.mapping.model import json_path
 
 
 def message(variant: Column, index: Column | None, mapping: Mapping, max_bytes: int) -> Column:
@@ -69,7 +70,7 @@ def _joined_parts(content: Column, names: tuple[str, ...]) -> Column:
     """The texts of a list of parts, one a line; null where content is no list, or a part neither text nor object."""
 
     def said(part: Column) -> Column:
-        texts = [F.try_variant_get(part, f"$.{name}", "string") for name in names]
+        texts = [F.try_variant_get(part, json_path(name), "string") for name in names]
         an_object = F.try_variant_get(part, "$", "map<string,variant>").isNotNull()
         as_it_is = F.when(F.schema_of_variant(part) == "STRING", F.try_variant_get(part, "$", "string"))
         return as_it_is.when(an_object, F.coalesce(*texts, F.lit("")))

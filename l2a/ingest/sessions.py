@@ -55,7 +55,7 @@ class Sessions:
 
     def take(self, rows: DataFrame) -> tuple[Counter[str], DataFrame]:
         """Merges the sessions of these event rows: rows by what became of them, and the rows that no user answers."""
-        fates, silent, pending = Counter[str](), [], rows
+        fates, silent, pending = Counter[str](), rows.where("false"), rows
         for attempt in range(ATTEMPTS):
             gathered = self.staging.once(f"sessions-{attempt}", functools.partial(self._gathered, pending))
             written = gathered.where("write")
@@ -67,11 +67,33 @@ class Sessions:
             done = pending.join(settled.select("session_id", "action"), "session_id")
             for row in done.groupBy("action").count().collect():
                 fates[row["action"]] += row["count"]
-            silent.append(done.where(_SILENT).select(*rows.columns))
-            if missed.isEmpty():
-                return fates, functools.reduce(DataFrame.unionByName, silent)
-            pending = pending.join(missed, "session_id", "left_semi")
+            if fates[classify.QUARANTINED]:
+                silent = silent.unionByName(done.where(_SILENT).select(*rows.columns))
+            if not missed.isEmpty():
+                pending = pending.join(missed, "session_id", "left_semi")
+                continue
+            answered = self._answered(attempt, silent) if fates[classify.QUARANTINED] else None
+            if answered is None:
+                return fates, silent
+            pending = silent.join(answered, "session_id", "left_semi")
+            silent = silent.join(answered, "session_id", "left_anti")
+            fates[classify.QUARANTINED] -= pending.count()
         raise L2AError("other runs change the same sessions without end: wait for them, and run this one again")
+
+    def _answered(self, attempt: int, silent: DataFrame) -> DataFrame | None:
+        """Sessions of the silent rows that have got a user since they were gathered; None: there are none.
+
+        None is no answer to keep: another run may bring the user before an attempt after a crash asks again.
+        """
+
+        def found() -> DataFrame:
+            there = self.warehouse.read(DIALOGUES).select("session_id")
+            return there.join(silent.select("session_id").distinct(), "session_id", "left_semi")
+
+        name = f"answered-{attempt}"
+        if not self.staging.holds(name) and found().isEmpty():
+            return None
+        return self.staging.once(name, found)
 
     def _gathered(self, rows: DataFrame) -> DataFrame:
         """The sessions of these event rows, with `action` and `write` of `classify`; without a user: quarantined."""

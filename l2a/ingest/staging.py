@@ -26,7 +26,7 @@ class Staging:
     def once(self, name: str, compute: Callable[[], DataFrame]) -> DataFrame:
         """The stored result of that name; computed and stored first if no attempt did."""
         path = f"{self.path}/{name}"
-        if not DeltaTable.isDeltaTable(self.spark, path):
+        if not self.holds(name):
             write = compute().write.format("delta").mode("append").option("delta.dataSkippingNumIndexedCols", "0")
             try:
                 write.option("txnAppId", self.path).option("txnVersion", "1").save(path)
@@ -35,6 +35,10 @@ class Staging:
                 if not DeltaTable.isDeltaTable(self.spark, path):
                     raise
         return self.spark.read.format("delta").load(path)
+
+    def holds(self, name: str) -> bool:
+        """Whether a result of that name is stored."""
+        return DeltaTable.isDeltaTable(self.spark, f"{self.path}/{name}")
 
     def delete(self) -> None:
         """Removes the folder; the run is over."""

@@ -37,6 +37,11 @@ def _json_paths(given: str | tuple[str, ...]) -> str | tuple[str, ...]:
     return json_path(given) if isinstance(given, str) else tuple(map(json_path, given))
 
 
+def _names_of_paths(given: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    _json_paths(given)
+    return given  # as it is written: a file counts as read by the mapping that says the same
+
+
 JsonPath = Annotated[str, AfterValidator(json_path)]
 OneOrMore = str | Annotated[tuple[str, ...], Field(min_length=1)]
 JsonPaths = Annotated[OneOrMore, AfterValidator(_json_paths)]
@@ -69,7 +74,7 @@ class MessageFields(_Part):
     ts: JsonPath | None = None
     sequence: JsonPath | None = None
     """Order of event rows; unset: ts."""
-    text_parts: OneOrMore | None = None
+    text_parts: Annotated[OneOrMore, AfterValidator(_names_of_paths)] | None = None
     """Where content may be a list of parts: the name of the text in a part that is an object."""
     tool_calls: JsonPaths | None = None
     """A message without content, or with an empty one, that holds calls is a tool message with the calls as JSON."""

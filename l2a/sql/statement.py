@@ -35,7 +35,8 @@ def reading(sql: str) -> str:
 
 def explained(statement: str) -> str:
     """The statement that an EXPLAIN explains; any other one as it is."""
-    return _EXPLAIN.sub("", statement, count=1)
+    found = _EXPLAIN.match(statement)
+    return statement[found.end() :] if found else statement
 
 
 def names_in(statement: str) -> set[str]:

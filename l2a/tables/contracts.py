@@ -29,7 +29,7 @@ KNOWN_DECISION = one_of("decision", "CONTINUE", "STOP")
 
 SOURCES = Contract(
     name="sources",
-    grain="One row per input file, in each state (size and time) and each way in which it was read.",
+    grain="One row per input file, in each state (size and time) and each way in which it is read.",
     key=("path", "size_bytes", "modified_at", "mapping"),
     columns=(
         Column("path", "string", "the file"),
@@ -40,7 +40,7 @@ SOURCES = Contract(
             "string",
             "how it was read: name and digest of the mapping, a given split, size limits other than the default ones",
         ),
-        Column("run_id", "string", "the ingest run that read it", volatile=True),
+        Column("run_id", "string", "the ingest run that reads it: it has read it once it is in runs", volatile=True),
         Column("ingested_at", "timestamp", "when (UTC)", volatile=True),
     ),
 )

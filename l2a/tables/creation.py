@@ -21,7 +21,7 @@ from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 from l2a.errors import UsageError
 from l2a.tables.conflicts import CONFLICTS
 from l2a.tables.contract import VERSION_PROPERTY, Contract
-from l2a.tables.hadoop import file_system
+from l2a.tables.hadoop import file_system, first_line
 
 # Far longer than a first commit takes.
 SECONDS_FOR_ANOTHER = 10
@@ -67,7 +67,7 @@ def create(spark: SparkSession, path: str, contract: Contract) -> None:
             _remove(spark, path, leftovers)
             make()
     except (PySparkException, Py4JJavaError) as error:
-        raise UsageError(f"cannot create {path}: {_first_line(error)}") from error
+        raise UsageError(f"cannot create {path}: {first_line(error)}") from error
 
 
 def contract_version(spark: SparkSession, path: str) -> int | None:
@@ -105,8 +105,3 @@ def _remove(spark: SparkSession, path: str, leftovers: list[JavaObject]) -> None
         if not left.getName().endswith(COMMITTED):
             with contextlib.suppress(Py4JJavaError):  # a folder that is not empty
                 files.delete(left, False)
-
-
-def _first_line(error: Exception) -> str:
-    said = error.java_exception.toString() if isinstance(error, Py4JJavaError) else str(error)
-    return said.strip().splitlines()[0]

@@ -41,6 +41,16 @@ def configuration(settings: SparkSettings) -> dict[str, str]:
     return {"spark.jars.packages": coordinates(), "spark.jars.excludes": BROUGHT_BY_SPARK, **ivy}
 
 
+def with_own(ours: dict[str, str], theirs: dict[str, str]) -> dict[str, str]:
+    """Our configuration with a user's over it; jars and packages of both are brought."""
+    joined: dict[str, str] = {
+        key: ",".join(dict.fromkeys([*ours[key].split(","), *theirs[key].split(",")]))
+        for key in ("spark.jars", "spark.jars.packages", "spark.jars.excludes")
+        if key in ours and key in theirs
+    }
+    return {**ours, **theirs, **joined}
+
+
 def remembered() -> list[str]:
     """The jars of the last resolution, if all of them are still there."""
     try:

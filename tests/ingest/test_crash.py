@@ -127,11 +127,59 @@ def test_a_way_back_to_an_earlier_mapping_that_dies_after_every_write_is_one_run
     assert list((tmp_path / "disturbed" / "_staging").iterdir()) == []
 
 
+def test_what_a_run_by_another_mapping_left_half_done_is_read_again(take, write_lines, warehouse, monkeypatch) -> None:
+    from helpers import dicts
+
+    from l2a.errors import UsageError
+    from l2a.ingest.intake import Intake
+    from l2a.mapping import load
+    from l2a.mapping.model import Constants
+    from l2a.tables.contracts import DIALOGUES
+
+    right, path = load(None), write_lines("logs.jsonl", [dialogue("s", "hello", domain="bank")])
+    wrong = right.model_copy(
+        update={
+            "fields": right.fields.model_copy(update={"domain": None}),
+            "constants": Constants(domain="hotel"),
+        }
+    )
+    merge = Intake._merge
+
+    def dies(*args: Any) -> None:
+        merge(*args)
+        raise Killed
+
+    def killed(*args: Any, **given: Any) -> None:
+        with monkeypatch.context() as then:
+            then.setattr(Intake, "_merge", dies)
+            with pytest.raises(Killed):
+                take(*args, **given)
+
+    take(path)
+    killed(path, mapping=wrong)
+    assert [row["domain"] for row in dicts(warehouse, DIALOGUES)] == ["hotel"]
+    assert take(path).rows_updated == 1
+    assert [row["domain"] for row in dicts(warehouse, DIALOGUES)] == ["bank"]
+    assert take(path) is None
+
+    other = write_lines("other.jsonl", [dialogue("t", "hello")])
+    killed(other, given_split="eval")
+    with pytest.raises(UsageError, match="read with --split eval before and is to be read again"):
+        take(other)
+    assert take(other, given_split="eval").rows_new == 1
+
+
 @pytest.mark.parametrize(
-    "first_run", [pytest.param("dies", marks=pytest.mark.slow), pytest.param("is slower", marks=pytest.mark.prove)]
+    ("first_run", "moment", "fates"),
+    [
+        pytest.param("dies", "sessions", (2, 0, 2, 0), marks=pytest.mark.slow),
+        # By then it has written one session as a new one.
+        pytest.param("dies", "missed", (2, 1, 1, 0), marks=pytest.mark.slow),
+        pytest.param("is slower", "sessions", (2, 0, 2, 0), marks=pytest.mark.prove),
+    ],
 )
 def test_events_enter_also_when_another_run_changed_their_sessions_after_they_were_gathered(
-    take, write_lines, warehouse, monkeypatch, first_run
+    take, write_lines, warehouse, monkeypatch, first_run, moment, fates
 ) -> None:
     from helpers import dicts
 
@@ -147,7 +195,7 @@ def test_events_enter_also_when_another_run_changed_their_sessions_after_they_we
 
     def interrupted(staging: Any, name: str, *args: Any) -> Any:
         result = once(staging, name, *args)
-        if name.startswith("sessions") and not others:
+        if name.startswith(moment) and not others:
             others.append(name)
             if first_run == "dies":
                 raise Killed
@@ -160,7 +208,7 @@ def test_events_enter_also_when_another_run_changed_their_sessions_after_they_we
             take(night_1, mapping="events")
         take(night_2, mapping="events")
     counts = take(night_1, mapping="events")
-    assert (counts.rows_in, counts.rows_updated, counts.rows_quarantined) == (2, 2, 0)
+    assert (counts.rows_in, counts.rows_new, counts.rows_updated, counts.rows_quarantined) == fates
     said = {row["session_id"]: [m["content"] for m in row["messages"]] for row in dicts(warehouse, DIALOGUES)}
     assert said == {"both": ["1", "2", "3"], "greeted": ["1", "2"]}
     assert warehouse.read(QUARANTINE).count() == 0

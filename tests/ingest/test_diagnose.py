@@ -46,3 +46,9 @@ def test_a_line_that_ends_anywhere_too_early_is_called_truncated(line: dict[str,
 )
 def test_a_line_that_is_wrong_in_another_way_is_not(line: str, said: str) -> None:
     assert diagnose(line) == said
+
+
+@pytest.mark.parametrize("run", ["-", "1", ".", "e", '"', "[", "\\"])
+def test_a_long_run_of_one_sign_is_looked_at_once(run: str) -> None:
+    said = diagnose('{"a": "' + run * 1_000_000 + '" "b": 1}')
+    assert said.startswith(("not JSON: ", "truncated JSON: ", "rubbish after"))

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from llm_asking import quick, request
 
+from l2a.errors import UsageError
 from l2a.llm import errors
 from l2a.llm.answer import AnswerRow
 from l2a.llm.chaos.plan import ChaosSettings, Fault
 from l2a.llm.chaos.running import chaos_endpoint
 from l2a.llm.engine import Engine
 from l2a.llm.settings import ModelPrice
-from l2a.llm.sync import answer_batches
+from l2a.llm.sync import Asker, answer_batches
+from l2a.settings import EvaluateSettings
 
 ONE_A_TOKEN = {"chaos": ModelPrice(prompt=1e6, completion=1e6)}
 
@@ -53,3 +55,24 @@ def test_what_an_endpoint_tells_is_paid_as_told() -> None:
         engine = Engine(settings := quick(chaos.url, prices=ONE_A_TOKEN))
         assert sum(map(len, answer_batches([request("x" * 400)], settings, engine=engine))) == 1
     assert engine.progress.cost == 9
+
+
+def test_askings_of_one_job_share_its_limit() -> None:
+    usage = {"prompt_tokens": 2, "completion_tokens": 1}
+    with chaos_endpoint(ChaosSettings(faults={Fault.HOSTILE: 1.0})) as chaos:
+        body = {"choices": [{"message": {"content": "a"}}], "usage": usage}
+        chaos.server._hostile = {"": (json.dumps(body).encode(), {})}
+        asker = Asker(quick(chaos.url, prices=ONE_A_TOKEN, spending_limit=10.0))
+        for number in range(3):
+            assert len([row for rows in asker.batches([request(f"{number}")]) for row in rows]) == 1
+        with pytest.raises(errors.SpendingLimitReached, match=r"12\.0000 of 10\.0000"):
+            list(asker.batches([request("one more")]))
+
+
+def test_a_limit_wants_the_price_of_the_policy_that_is_asked() -> None:
+    from spark_jobs.llm_policy import llm_policy
+
+    settings = quick("http://127.0.0.1:9", prices=ONE_A_TOKEN, spending_limit=10.0)
+    with pytest.raises(UsageError, match=r'no price for grpo, which is asked here\. Add it: \[llm\.prices\."grpo"\]'):
+        llm_policy(EvaluateSettings(), settings.model_copy(update={"model": "grpo"}), greedy=False)
+    assert llm_policy(EvaluateSettings(), settings, greedy=False).model == "chaos"

@@ -291,6 +291,7 @@ def test_a_name_given_by_with_may_be_that_of_the_table_it_reads(warehouse: Path,
 
 
 def test_a_name_given_by_with_costs_no_table_that_is_not_read() -> None:
+    assert names_in("SELECT text AS explain FROM rollouts") == names_in("EXPLAIN FROM rollouts") == {"rollouts"}
     assert names_in("WITH q AS (FROM turns) SELECT * FROM Q JOIN runs r ON true") == {"turns", "runs"}
 
 

@@ -9,7 +9,7 @@ import pytest
 from l2a.errors import UsageError
 from l2a.settings import Settings
 from training.job import Job
-from training.models import check
+from training.models import check, content_of
 from training.recipes import load, shipped
 from training.rl import answers_at_once, configuration
 
@@ -100,3 +100,28 @@ def test_trl_takes_what_a_recipe_becomes(name: str, tmp_path: Path, monkeypatch:
     made = configuration(job, "grpo", recipe.rl_of("grpo"), 10, tmp_path, True)
     assert made.num_generations == 5 and made.max_steps == 10
     assert made.per_device_eval_batch_size % made.num_generations == 0
+
+
+def test_a_killed_training_goes_on_between_two_sets_of_answers(tmp_path: Path) -> None:
+    recipe = load("ci")
+    part = recipe.rl_of("gspo").model_copy(update={"iterations": 4, "save_steps": 6})
+    job = Job(Settings(), recipe, tmp_path, [], [], "data", "extractor", 0)
+    assert configuration(job, "gspo", part, 10, tmp_path, False).save_steps == 8
+
+
+def test_vllm_takes_no_warm_start_of_adapters(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text('[model]\nsource = "m"\nlora = {}\n[rl]\nstart = "sft"\nuse_vllm = true\n')
+    with pytest.raises(UsageError, match=r"rl\.use_vllm with adapters .* wants rl\.start = 'base'"):
+        load(str(mine))
+
+
+def test_weights_in_a_folder_are_known_by_what_they_are(tmp_path: Path) -> None:
+    def named() -> str | None:
+        content_of.cache_clear()
+        return content_of(str(tmp_path))
+
+    (tmp_path / "model.safetensors").write_bytes(b"one")
+    first = named()
+    (tmp_path / "model.safetensors").write_bytes(b"two")
+    assert first != named() and content_of("Qwen/Qwen2.5-7B-Instruct") is None
