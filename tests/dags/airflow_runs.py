@@ -18,6 +18,8 @@ class Ran:
     tasks: dict[str, str]
     submitted: list[list[str]]
     """The words of each spark-submit, from the step's file on."""
+    options: list[list[str]]
+    """The words before it, which are spark-submit's own."""
     said: str
 
 

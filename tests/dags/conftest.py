@@ -60,7 +60,9 @@ def run_dag(airflow_home: Path, tmp_path: Path) -> Callable[..., Ran]:
         assert results, said[-4000:]
         result = json.loads(results[0].removeprefix("RESULT "))
         calls = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-        submitted = [call[[word.endswith(".py") for word in call].index(True) :] for call in calls]
-        return Ran(result["state"], result["tasks"], submitted, said)
+        files = [[word.endswith(".py") for word in call].index(True) for call in calls]
+        submitted = [call[file:] for call, file in zip(calls, files, strict=True)]
+        options = [call[:file] for call, file in zip(calls, files, strict=True)]
+        return Ran(result["state"], result["tasks"], submitted, options, said)
 
     return run

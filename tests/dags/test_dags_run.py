@@ -6,6 +6,7 @@ spark-submit only writes down how it was called, so the tables are made here; wh
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -139,8 +140,11 @@ def test_the_champion_is_measured_too_and_the_others_are_compared_with_it(
     assert evaluated[1:3] == ["--baseline", "champion"]
 
 
-def test_maintenance_runs_all_its_parts(run_dag: Callable[..., Ran]) -> None:
-    ran = run_dag("maintenance")
+def test_maintenance_runs_all_its_parts_with_sparks_settings_and_tells_no_secret(run_dag: Callable[..., Ran]) -> None:
+    given = {"spark.hadoop.fs.azure.account.key.logs": "a-key-of-theirs", "spark.eventLog.enabled": "true"}
+    ran = run_dag("maintenance", L2A_SPARK__CONF=json.dumps(given))
     assert ran.state == "success", ran.said[-4000:]
+    assert all(f"{name}={value}" in words for words in ran.options for name, value in given.items())
+    assert "a-key-of-theirs" not in ran.said and "spark.eventLog.enabled=true" in ran.said
     parts = {words[words.index("--only") + 1] for words in ran.submitted}
     assert parts == {"optimize", "vacuum", "clean", "contracts", "reconcile"}
