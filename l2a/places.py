@@ -24,3 +24,9 @@ def folder_or_url(text: str) -> str:
     elif "://" in text:
         return text.rstrip("/")
     return os.path.expanduser(text).rstrip("/") or text
+
+
+def from_root(text: str) -> str:
+    """As `folder_or_url`, a folder as a path from the root: Delta takes a relative one for a table's name."""
+    place = folder_or_url(text)
+    return place if "://" in place else os.path.abspath(place)

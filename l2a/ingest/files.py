@@ -23,6 +23,7 @@ COMPRESSIONS = ("", ".gz", ".bz2", ".zst")
 PARQUET_SUFFIX = ".parquet"
 _KNOWN = re.compile(rf"({'|'.join(TEXT_SUFFIXES)})({'|'.join(COMPRESSIONS)})$|{PARQUET_SUFFIX}$")
 
+_HIDDEN = re.compile(r"/[._][^./]")
 BOM = "\ufeff"
 _DAMAGED = re.compile(r"FAILED_READ_FILE.*? reading file (?P<path>.+?)\.\s+SQLSTATE")
 _GLOB = re.compile(r"([\[\]{}*?\\])")
@@ -57,7 +58,7 @@ def find(spark: SparkSession, paths: list[str], date: str | None = None) -> list
         except (PySparkException, Py4JJavaError) as error:
             raise UsageError(f"{path} cannot be looked for: {first_line(error)}") from error
         name = "/" + path.rstrip("/").rsplit("/", 1)[-1]
-        if not files and name[1] in "._":
+        if not files and _HIDDEN.match(name):
             raise UsageError(
                 f"{path} is not read: Spark passes over what begins with a dot or an underscore; rename it"
             )

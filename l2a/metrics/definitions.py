@@ -3,11 +3,11 @@
 Spark SQL (ANSI mode too) and DuckDB run every expression unchanged. A table of sums added up over any rows (dialogues,
 slices, weighted replicates) is again a table of sums, so a metric of any slice needs no rollouts, only sums.
 
-What a failed grade does. Failed grades are not missing at random, only right CONTINUE answers
-need a grader: so WC, WS and AA count every parsed rollout; WA and WA-GH the graded ones; FC and TR take for the
-ungraded right CONTINUE answers the mean of the graded ones. With no failure all are the plain means. A cell without
-rollouts adds 0 to FC and TR. A metric over no rollouts is null; and where right CONTINUE answers exist but none could
-be graded, FC and TR are null too: a 0 there would be a grade that nobody gave.
+Failed grades are not missing at random, only right CONTINUE answers need a grader: so WC, WS and AA count every parsed
+rollout; WA and WA-GH the graded ones; FC and TR take for the ungraded right CONTINUE answers the mean of the graded
+ones. With no failure all are the plain means. A cell without rollouts adds 0 to FC and TR. A metric over no rollouts is
+null; and where right CONTINUE answers exist but none could be graded, FC and TR are null too: a 0 there would be a
+grade that nobody gave.
 
 Identities, exact: AA = p*WC + (1-p)*WS and TR = FC + p*WC*(1 + beta*WA) + (1-p)*WS*(1 + beta), p = n_continue / n,
 where an empty cell's metric counts as 0.

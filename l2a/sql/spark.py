@@ -6,6 +6,7 @@ from delta import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from l2a.places import from_root
 from l2a.sql import statement, views
 from l2a.tables.contract import Contract, check_version
 from l2a.tables.contracts import ALL
@@ -19,7 +20,7 @@ def create_views(spark: SparkSession, warehouse: str) -> list[str]:
     Views follow the tables: a query sees what is newest when it runs.
     Raises `TableIncompatible` for a table of another l2a that would be misread.
     """
-    root = warehouse.rstrip("/")
+    root = from_root(warehouse)
     for contract in ALL:
         _table(spark, f"{root}/{contract.name}", contract).createOrReplaceTempView(contract.name)
     made = [contract.name for contract in ALL]

@@ -7,7 +7,6 @@ Nothing is written that would break a contract.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 
 from delta import DeltaTable
@@ -18,7 +17,7 @@ from pyspark.sql import types as T
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from l2a.errors import ContractBroken, TableIncompatible, TableMissing
-from l2a.places import folder_or_url
+from l2a.places import from_root
 from l2a.tables.conflicts import CONFLICTS
 from l2a.tables.contract import Contract, check_version
 from l2a.tables.creation import contract_version, create, schema
@@ -39,9 +38,7 @@ class Warehouse:
 
     def __init__(self, spark: SparkSession, root: str) -> None:
         self.spark = spark
-        place = folder_or_url(root)
-        # Delta takes a relative path for a table's name.
-        self.root = place if "://" in place else os.path.abspath(place)
+        self.root = from_root(root)
         self._checked: set[str] = set()
 
     def path(self, name: str) -> str:
