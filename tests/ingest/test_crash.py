@@ -130,7 +130,6 @@ def test_a_way_back_to_an_earlier_mapping_that_dies_after_every_write_is_one_run
 def test_what_a_run_by_another_mapping_left_half_done_is_read_again(take, write_lines, warehouse, monkeypatch) -> None:
     from helpers import dicts
 
-    from l2a.errors import UsageError
     from l2a.ingest.intake import Intake
     from l2a.mapping import load
     from l2a.mapping.model import Constants
@@ -149,24 +148,14 @@ def test_what_a_run_by_another_mapping_left_half_done_is_read_again(take, write_
         merge(*args)
         raise Killed
 
-    def killed(*args: Any, **given: Any) -> None:
-        with monkeypatch.context() as then:
-            then.setattr(Intake, "_merge", dies)
-            with pytest.raises(Killed):
-                take(*args, **given)
-
     take(path)
-    killed(path, mapping=wrong)
+    with monkeypatch.context() as then, pytest.raises(Killed):
+        then.setattr(Intake, "_merge", dies)
+        take(path, mapping=wrong)
     assert [row["domain"] for row in dicts(warehouse, DIALOGUES)] == ["hotel"]
     assert take(path).rows_updated == 1
     assert [row["domain"] for row in dicts(warehouse, DIALOGUES)] == ["bank"]
     assert take(path) is None
-
-    other = write_lines("other.jsonl", [dialogue("t", "hello")])
-    killed(other, given_split="eval")
-    with pytest.raises(UsageError, match="read with --split eval before and is to be read again"):
-        take(other)
-    assert take(other, given_split="eval").rows_new == 1
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 import pytest
-from helpers import dialogue, dicts
+from helpers import Killed, dialogue, dicts
 
 from l2a.errors import UsageError
 from l2a.ingest.reading import Reading
@@ -67,6 +67,21 @@ def test_a_split_that_was_given_holds_for_the_file_from_then_on(take, write_line
         take(path)
     assert take(path, given_split="eval").rows_new == 1
     assert set(splits(warehouse).values()) == {"eval"}
+
+
+def test_a_split_of_a_run_that_was_killed_holds_as_well(take, write_lines, warehouse, monkeypatch) -> None:
+    from l2a.ingest.intake import Intake
+
+    def dies(*args: Any) -> None:
+        raise Killed
+
+    path = write_lines("test.jsonl", MANY)
+    with monkeypatch.context() as then, pytest.raises(Killed):
+        then.setattr(Intake, "_merge", dies)
+        take(path, given_split="eval")
+    with pytest.raises(UsageError, match="was read with --split eval before and is to be read again"):
+        take(path)
+    assert take(path, given_split="eval").rows_new == len(MANY)
 
 
 def test_a_correction_from_another_file_leaves_a_dialogue_in_the_split_that_was_given(
