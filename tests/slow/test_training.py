@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -46,8 +47,8 @@ def environment(chaos: RunningChaos) -> dict[str, str]:
     }
 
 
-def start(root: Path, chaos: RunningChaos, *words: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "l2a.cli", "train", *words, "--recipe", "ci", "--warehouse", str(root)]
+def start(root: Path, chaos: RunningChaos, *words: str, recipe: str | Path = "ci") -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "l2a.cli", "train", *words, "--recipe", str(recipe), "--warehouse", str(root)]
     return subprocess.Popen(command, env=environment(chaos), stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
@@ -93,6 +94,22 @@ def test_a_training_that_is_killed_three_times_ends_as_one(tmp_path: Path, chaos
     assert newest is not None and (newest.number, newest.model_version) == (1, mine[1])
     assert "nothing to do" in finish(start(root, chaos, *words))
     assert rows(root) == [mine]
+
+
+def test_a_supervised_training_that_was_killed_ends_in_the_same_weights(tmp_path: Path, chaos: RunningChaos) -> None:
+    root, other = make_warehouse(tmp_path / "killed", train=80), make_warehouse(tmp_path / "whole", train=80)
+    recipe = tmp_path / "short.toml"
+    text = (resources.files("training") / "recipes" / "ci.toml").read_text("utf-8")
+    recipe.write_text(text.replace("[sft]\nepochs = 1.0", "[sft]\nepochs = 2.0\nbatch_size = 8\nsave_steps = 3"))
+    words = ("sft", "--condition", "sft")
+    checkpoints = root / "_training" / "stages"
+    kill_when(
+        start(root, chaos, *words, recipe=recipe),
+        lambda: any(checkpoints.glob("sft-*/checkpoints/checkpoint-12/complete")),
+    )
+    assert "goes on from checkpoint" in finish(start(root, chaos, *words, recipe=recipe))
+    finish(start(other, chaos, *words, recipe=recipe))
+    assert rows(root) == rows(other), "killed in the middle of its second epoch"
 
 
 def test_a_grader_in_trouble_is_left_out_of_the_reward_and_waited_for(tmp_path: Path, chaos: RunningChaos) -> None:
