@@ -76,7 +76,7 @@ def _by_length(trainer: type[Any]) -> type[Any]:
 
         def __iter__(self) -> Any:
             self.generator.manual_seed(self.seed + 1_000_003 * self.epoch)
-            return super().__iter__()
+            return super().__iter__()  # type: ignore[no-untyped-call]
 
     class Trainer(trainer):
         def _get_train_sampler(self, train_dataset: Any = None) -> Sampler:
