@@ -168,7 +168,7 @@ def test_a_taken_port_is_named_before_anything_starts(pids: Callable[[], list[in
 
 def test_without_vllm_the_message_says_what_to_install(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(EnvironmentProblem, match=r"l2a\[serve-cpu\]"), serving(model, "policy"):
+    with pytest.raises(EnvironmentProblem, match=r"\.\[serve-cpu\]"), serving(model, "policy"):
         pytest.fail("nothing to serve with")
 
 
