@@ -108,7 +108,7 @@ class Unparseable(TerminalError):
 
 
 class EmptyAnswer(TerminalError):
-    """An answer without text."""
+    """An answer without text, where JSON was asked for or the model did not end it by itself."""
 
 
 class HostileAnswer(TerminalError):

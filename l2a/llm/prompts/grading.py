@@ -65,8 +65,8 @@ def grading_request(
 def read_judgement(parsed: str, items: int) -> Judgement:
     """The judgement of a parsed answer about `items` items of information.
 
-    Nothing asked, or no item asked for: R_a 0. Two or more questions at once: R_a at most .5. An
-    item that there is not is an error: such an answer is not to be trusted, and never a zero.
+    Nothing asked, or no item asked for: R_a 0. Two or more questions at once: R_a at most .5. An item that there is not
+    is an error: such an answer is not to be trusted, and never a zero.
     """
     said = json.loads(parsed)
     questions, item = int(said["questions"]), int(said["item"])
