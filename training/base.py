@@ -28,8 +28,8 @@ def base(job: Job) -> Stage:
     """The stage of the base model, finished."""
     recipe = job.recipe
     if recipe.model.source != "tiny":
-        content = models.content_of(recipe.model.source)
-        stage = job.stage("base", [recipe.model.source, recipe.model.dtype, *([content] if content else [])])
+        source = recipe.model.source
+        stage = job.stage("base", [source, recipe.model.dtype, *models.content_of(source)])
         stage.run(lambda checkpoints, model: _as_it_is(job, model))
         return stage
     stage = job.stage("base", [job.data, recipe.model.model_dump(), recipe.base.model_dump(), job.seed])

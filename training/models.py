@@ -131,9 +131,9 @@ def on_cpu() -> bool:
 
 
 @functools.cache
-def content_of(source: str) -> str | None:
-    """A digest of the files where `source` is a folder, whose path says nothing of what lies in it; None elsewhere."""
-    return digest(Path(source)) if Path(source).is_dir() else None
+def content_of(source: str) -> tuple[str, ...]:
+    """A digest of the files where `source` is a folder, whose path says nothing of what lies in it; else nothing."""
+    return (digest(Path(source)),) if Path(source).is_dir() else ()
 
 
 def share_cores() -> None:

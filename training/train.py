@@ -120,7 +120,8 @@ def _prepared(settings: Settings, recipe: Recipe, state: State) -> tuple[Job, st
     """A training on what its state pins, and its id: a digest of all that it depends on."""
     method, seed = state.asked["method"], state.asked["seed"]
     job = prepare(settings, recipe, method, seed, state.versions, state.extractor, state.grader)
-    return job, Stage(job.root, method, [state.asked, job.data, job.extractor, job.grader]).digest
+    content = models.content_of(recipe.model.source)
+    return job, Stage(job.root, method, [state.asked, job.data, job.extractor, job.grader, *content]).digest
 
 
 def _work(settings: Settings, job: Job, state: State, file: Path, condition: str, method: str) -> Training | None:
