@@ -26,13 +26,16 @@ class HttpGrader:
     settings say, then raises JobStopped.
     """
 
-    def __init__(self, settings: LLMSettings, form: Form, answers: Path, sample: int = 0) -> None:
-        """answers: the database file. sample: tells repeated askings of the same question apart.
+    def __init__(
+        self, settings: LLMSettings, form: Form, answers: Path, sample: int = 0, asker: Asker | None = None
+    ) -> None:
+        """answers: the database file. sample: tells repeated askings of the same question apart. asker: of a job that
+        asks others, too.
 
         Raises what `resolve_model_version` raises.
         """
         self._sample = sample
-        self._asker = Asker(settings)
+        self._asker = asker or Asker(settings)
         self._form: Form = form
         self._version = resolve_model_version(settings)
         self._model = settings.model or ""

@@ -21,6 +21,7 @@ from l2a.judge.check import extracting, grading
 from l2a.judge.check.figures import Finding
 from l2a.judge.check.source import Anchor, dialogues, is_there, questions, read_anchors
 from l2a.judge.open import check_llm_name, embedded_name, is_llm, open_embedded
+from l2a.llm.sync import Asker
 from l2a.options import Command, common, llm_given, llm_options, settings_of
 from l2a.progress import say
 from l2a.settings import Settings
@@ -28,7 +29,7 @@ from l2a.sql import output
 
 
 @contextmanager
-def _graders(settings: Settings) -> Iterator[grading.Open]:
+def _graders(settings: Settings, asker: Asker) -> Iterator[grading.Open]:
     """Opens the configured grader. An LLM's answers are kept for one asking only: each repeat is asked and paid."""
     if not is_llm(settings.judge.grader):
         name = embedded_name(settings, settings.judge.grader, "grader")
@@ -44,7 +45,8 @@ def _graders(settings: Settings) -> Iterator[grading.Open]:
         def open_one(number: int) -> HttpGrader:
             if number not in opened:
                 answers = Path(folder) / "grades.sqlite"
-                opened[number] = HttpGrader(settings.llm, settings.judge.prompt_form, answers, sample=number)
+                form = settings.judge.prompt_form
+                opened[number] = HttpGrader(settings.llm, form, answers, sample=number, asker=asker)
             return opened[number]
 
         check_llm_name(settings.judge.grader, open_one(0).name, "grader")
@@ -55,11 +57,13 @@ def _graders(settings: Settings) -> Iterator[grading.Open]:
             one.close()
 
 
-def _grader(settings: Settings, anchors: Sequence[Anchor], most: int, repeats: int) -> tuple[list[Finding], int, int]:
+def _grader(
+    settings: Settings, asker: Asker, anchors: Sequence[Anchor], most: int, repeats: int
+) -> tuple[list[Finding], int, int]:
     asked = questions(settings.warehouse, most) if is_there(settings.warehouse) else []
     if not asked:
         say(f"judge-check: {settings.warehouse} has no usable turns to ask about: anchors and attacks only")
-    with _graders(settings) as open_grader:
+    with _graders(settings, asker) as open_grader:
         found, gradings, failed = grading.check_repeats(open_grader, [*anchors, *asked], repeats)
         if anchors:
             of_anchors, lost = grading.check_anchors(open_grader(0), anchors)
@@ -67,7 +71,7 @@ def _grader(settings: Settings, anchors: Sequence[Anchor], most: int, repeats: i
         return [*found, *grading.check_attacks(open_grader(0))], gradings, failed
 
 
-def _extractor(settings: Settings, most: int, repeats: int) -> tuple[list[Finding], int, int]:
+def _extractor(settings: Settings, asker: Asker, most: int, repeats: int) -> tuple[list[Finding], int, int]:
     logged = dialogues(settings.warehouse, most) if is_there(settings.warehouse) else []
     if not logged:
         say(f"judge-check: {settings.warehouse} has no usable turns: the extractor is not checked")
@@ -80,7 +84,7 @@ def _extractor(settings: Settings, most: int, repeats: int) -> tuple[list[Findin
         )
     from l2a.llm.versions import resolve_model_version
 
-    judge = extracting.ByLLM(settings.judge, settings.llm, resolve_model_version(settings.llm))
+    judge = extracting.ByLLM(settings.judge, settings.llm, resolve_model_version(settings.llm), asker)
     found, turns, failed = extracting.check_repeats(judge, logged, repeats)
     found += extracting.check_forms(judge, logged)
     share = judge.dropped / judge.facts if judge.facts else None
@@ -130,9 +134,10 @@ def command(
         llm=llm_given(**llm),
     )
     told = read_anchors(anchors) if anchors else []
-    found, rows, failed = _grader(settings, told, most_questions, repeats)
+    asker = Asker(settings.llm)  # one, so that the spending limit holds for the whole check
+    found, rows, failed = _grader(settings, asker, told, most_questions, repeats)
     if most_dialogues:
-        more, turns, lost = _extractor(settings, most_dialogues, repeats)
+        more, turns, lost = _extractor(settings, asker, most_dialogues, repeats)
         found, rows, failed = [*found, *more], rows + turns, failed + lost
     output.FORMATS[form]([field.name for field in fields(Finding)], map(astuple, found), sys.stdout)
     sys.stdout.flush()

@@ -48,10 +48,10 @@ def by_embedded(extractor: Extractor) -> Ask:
 class ByLLM:
     """An extractor behind an endpoint. Each asking is paid for: a check must not be answered from what was stored."""
 
-    def __init__(self, judge: JudgeSettings, llm: LLMSettings, model_version: str) -> None:
+    def __init__(self, judge: JudgeSettings, llm: LLMSettings, model_version: str, asker: Asker | None = None) -> None:
         self._judge = judge
         self._llm = llm
-        self._asker = Asker(llm)
+        self._asker = asker or Asker(llm)
         self._version = model_version
         self.paid = 0
         """Distinct requests that were asked so far."""
