@@ -16,6 +16,7 @@ import datetime as dt
 from typing import NamedTuple
 
 import click
+from pyspark.sql import Row
 from pyspark.sql import functions as F
 
 from l2a.errors import TooManyFailures, UsageError
@@ -56,14 +57,15 @@ def ingest(
     says = f"{mapping.name} {digest(mapping.model_dump())}"
     reading = Reading(says, given_split, settings.max_message_bytes, settings.max_line_bytes)
     _clean_up(warehouse)
-    fresh, before, after, now = _unread(warehouse, found, reading)
+    fresh, before, after, left, now = _unread(warehouse, found, reading)
     if not fresh:
         say("ingest: every file was read before, nothing to do" if found else "ingest: there is no log file")
         return None
     check_split(warehouse, before, given_split)
     say(f"ingest: {len(fresh)} file{'' if len(fresh) == 1 else 's'} to read")
     read_with = str(reading)
-    run_id = _left(warehouse, fresh, read_with, after) or digest("ingest", fresh, read_with, *after)
+    goes_on = left is not None and _reads(warehouse, left) == (fresh, {read_with})
+    run_id = left if left is not None and goes_on else digest("ingest", fresh, read_with, *after)
     staging = Staging(spark, warehouse.root, run_id)
     intake = Intake(warehouse, staging, mapping, settings, given_split, now)
 
@@ -114,6 +116,8 @@ class _Unread(NamedTuple):
     after: list[str]
     """The runs that have read them last, finished or not. They tell a reading from an earlier one of the same files in
     the same way."""
+    left: str | None
+    """The one run that has read them last, if it has not finished."""
     now: dt.datetime
     """When they are read: later than they ever were, also where a clock was set back."""
 
@@ -127,7 +131,7 @@ def _unread(warehouse: Warehouse, found: list[LogFile], reading: Reading) -> _Un
     """
     now = dt.datetime.now(dt.UTC)
     if not found or not warehouse.exists(SOURCES):
-        return _Unread(found, {}, [], now)
+        return _Unread(found, {}, [], None, now)
     asked = warehouse.spark.createDataFrame([(file.path,) for file in found], "path string")
     rows = warehouse.read(SOURCES).join(F.broadcast(asked), "path", "left_semi").collect()
     finished = _finished_of(warehouse, {row["run_id"] for row in rows})
@@ -136,9 +140,7 @@ def _unread(warehouse: Warehouse, found: list[LogFile], reading: Reading) -> _Un
     rows.sort(key=lambda row: row["ingested_at"])
     last = {row["path"]: row for row in rows}
     known = {
-        LogFile(row["path"], row["size_bytes"], row["modified_at"])
-        for row in last.values()
-        if row["run_id"] in finished and Reading.of(row["mapping"]).covers(reading)
+        _file(row) for row in last.values() if row["run_id"] in finished and Reading.of(row["mapping"]).covers(reading)
     }
     fresh = [file for file in found if file not in known]
     paths, before = {file.path for file in fresh}, dict[str, set[str | None]]()
@@ -148,19 +150,20 @@ def _unread(warehouse: Warehouse, found: list[LogFile], reading: Reading) -> _Un
     behind = [row for path, row in last.items() if path in paths]
     latest = max((row["ingested_at"].astimezone(dt.UTC) for row in behind), default=now)
     now = max(now, latest + dt.timedelta(microseconds=1))
-    return _Unread(fresh, before, sorted({row["run_id"] for row in behind}), now)
+    after = sorted({row["run_id"] for row in behind})
+    left = after[0] if len(after) == 1 and after[0] not in finished else None
+    return _Unread(fresh, before, after, left, now)
 
 
-def _left(warehouse: Warehouse, fresh: list[LogFile], read_with: str, after: list[str]) -> str | None:
-    """The run that was to read exactly these files in this way and has not finished; None: there is none."""
-    if len(after) != 1:
-        return None
-    (run_id,) = after
+def _reads(warehouse: Warehouse, run_id: str) -> tuple[list[LogFile], set[str]]:
+    """The files that a run has said it reads, by path, and how."""
     rows = warehouse.read(SOURCES).where(F.col("run_id") == run_id).collect()
-    begun = sorted(LogFile(row["path"], row["size_bytes"], row["modified_at"]) for row in rows)
-    if begun != fresh or {row["mapping"] for row in rows} != {read_with} or _finished_of(warehouse, {run_id}):
-        return None
-    return run_id
+    return sorted(map(_file, rows)), {row["mapping"] for row in rows}
+
+
+def _file(row: Row) -> LogFile:
+    """The file of a row of `sources`."""
+    return LogFile(row["path"], row["size_bytes"], row["modified_at"])
 
 
 def _finished_of(warehouse: Warehouse, run_ids: set[str]) -> set[str]:

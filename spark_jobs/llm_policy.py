@@ -68,7 +68,7 @@ def llm_policy(settings: EvaluateSettings, llm: LLMSettings, *, greedy: bool) ->
 
     Raises what `resolve_endpoints` raises, and `UsageError` for a spending limit that no price makes mean anything.
     """
-    if llm.spending_limit is not None and llm.model not in llm.prices:
+    if llm.limit_without_price:
         raise UsageError(
             f"[llm] spending_limit: there is no price for {llm.model}, which is asked here. Add it: "
             f"[llm.prices.{json.dumps(llm.model, ensure_ascii=False)}]"

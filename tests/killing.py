@@ -109,7 +109,7 @@ class Rehearsal:
         """The warehouse as it is before the step, made once."""
         folder, earlier = self.folder / f"before-{step}", list(STEPS)[: list(STEPS).index(step)]
         if not folder.exists():
-            made = self._copy(self._before(earlier[-1])) if earlier else self._copy(None)
+            made = self._copy(self._before(earlier[-1]) if earlier else None)
             if earlier:
                 self._run(earlier[-1], made)
             made.rename(folder)

@@ -82,7 +82,7 @@ def configuration(spark: SparkSettings) -> dict[str, str]:
         # A scheduler's machine without pyspark: the cluster that it submits to has Delta among its packages.
         delta = {}
     shuffle = {"spark.sql.shuffle.partitions": str(spark.shuffle_partitions)} if spark.shuffle_partitions else {}
-    open_ = {key: value for key, value in spark.conf.items() if key not in secrets(spark)}
+    open_ = {key: value for key, value in spark.conf.items() if not SECRET.search(key)}
     # A task's log is for what the step says; Spark's own running commentary would bury it.
     return {"spark.log.level": "WARN", **shuffle, **jars.with_own(delta, open_)}
 

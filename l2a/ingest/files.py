@@ -41,7 +41,8 @@ def find(spark: SparkSession, paths: list[str], date: str | None = None) -> list
     """The log files under files, folders and globs, each once, by path.
 
     date: only the landing folder `dt=<date>` of each path. In folders and globs, files with other endings than JSON
-    lines (compressed or not) and Parquet are passed over; a file that is named itself is always read.
+    lines (compressed or not) and Parquet are passed over; a file that is named itself is always read,
+    but where Spark passes over its name, which is an error.
     Raises `UsageError` where a path leads nowhere, cannot be read as one, or leads to files of other endings only;
     `EnvironmentProblem` where Spark cannot reach it.
     """

@@ -122,9 +122,14 @@ class LLMSettings(BaseModel):
     def _limit_needs_prices(self) -> LLMSettings:
         if self.spending_limit is not None and not self.prices:
             raise ValueError("spending_limit needs prices: without them nobody knows what a call costs")
-        if self.spending_limit is not None and self.model is not None and self.model not in self.prices:
+        if self.limit_without_price:
             raise ValueError(f"spending_limit needs a price for model {self.model!r}")
         return self
+
+    @property
+    def limit_without_price(self) -> bool:
+        """Whether nobody knows when the calls to the model reach the spending limit."""
+        return self.spending_limit is not None and self.model is not None and self.model not in self.prices
 
 
 def base_url(url: str) -> str:

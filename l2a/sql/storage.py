@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from deltalake import DeltaTable
 
 from l2a.errors import EnvironmentProblem, TableError, UsageError
-from l2a.places import folder_or_url
+from l2a.places import from_root
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -101,13 +101,12 @@ class Remote:
 
 def find(warehouse: str) -> Local | Remote:
     """The warehouse under a path or URL. Raises `UsageError` where a local path is no folder."""
-    place = folder_or_url(warehouse)
+    place = from_root(warehouse)
     if "://" in place:
         return Remote(place)
-    folder = os.path.abspath(place)
-    if not os.path.isdir(folder):
+    if not os.path.isdir(place):
         raise UsageError(f"the warehouse {warehouse} is no folder: `l2a ingest` makes one, --warehouse names another")
-    return Local(folder)
+    return Local(place)
 
 
 def _first_line(error: Exception) -> str:
