@@ -2,7 +2,8 @@
 
 - A session exists already (a notebook, another program): a new session beside it with our SQL settings; its own
   settings and the shared context stay as they are.
-- Under spark-submit: the submitted configuration wins, also over how we would tune; what Delta needs is added to it.
+- Under spark-submit: the submitted configuration wins, also over how we would tune; what Delta needs is added to it,
+  and the secrets of `[spark.conf]`, which nobody should put on a command line.
   Only what tables and answers depend on (`RULES`) is as it must be.
 - Otherwise: a local session with settings for a small machine. Delta's jars come from Maven in the versions that match
   the installed packages, or from a folder (setting `spark.jars`). Spark's own log goes to a file, not to the terminal;
@@ -28,6 +29,7 @@ from pyspark.sql import SparkSession
 
 from l2a.errors import EnvironmentProblem
 from l2a.settings import SparkSettings
+from l2a.settings.sections import SECRET_NAMES
 from l2a.tables import jars
 
 DELTA_EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
@@ -57,6 +59,8 @@ TUNING = {
     # A batch of rows that are 1 MB each must fit into a worker.
     "spark.sql.execution.arrow.maxBytesPerBatch": "32m",
 }
+REDACTION = {"spark.redaction.regex": SECRET_NAMES}
+"""Spark's own pattern lets an account's key into event logs."""
 
 GONE_SECONDS = 10.0
 """What a Java process without memory takes to end, at most."""
@@ -75,7 +79,7 @@ def get(settings: SparkSettings) -> SparkSession:
     if existing is not None:
         return _beside(existing)
     if "PYSPARK_GATEWAY_PORT" in os.environ:
-        submitted = _submitted()
+        submitted = _submitted(settings)
         return _beside(submitted, keeps=dict(submitted.sparkContext.getConf().getAll()))
     return _local(settings)
 
@@ -133,11 +137,13 @@ def _beside(existing: SparkSession, keeps: Collection[str] = ()) -> SparkSession
     return session
 
 
-def _submitted() -> SparkSession:
+def _submitted(settings: SparkSettings) -> SparkSession:
     SparkContext._ensure_initialized()  # else the configuration that was submitted cannot be seen
-    theirs = SparkConf().get(EXTENSIONS, "") or ""
+    submitted = SparkConf()
+    theirs = submitted.get(EXTENSIONS, "") or ""
+    secret = {key: value for key, value in {**REDACTION, **settings.secrets}.items() if not submitted.contains(key)}
     builder = SparkSession.builder.appName("l2a")
-    for key, value in DELTA.items():
+    for key, value in {**secret, **DELTA}.items():
         builder = builder.config(key, value)
     if theirs:
         builder = builder.config(EXTENSIONS, ",".join(dict.fromkeys([*theirs.split(","), DELTA_EXTENSION])))
@@ -161,6 +167,7 @@ def _local(settings: SparkSettings) -> SparkSession:
         "spark.sql.execution.arrow.maxRecordsPerBatch": "2000",
         # Else each operation on a column first tells Java where in Python it stands, for errors that we say ourselves.
         "spark.python.sql.dataFrameDebugging.enabled": "false",
+        **REDACTION,
         **DELTA,
         **TUNING,
         **RULES,

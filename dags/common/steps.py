@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import re
 from typing import Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
-from airflow.sdk.log import mask_secret
 
 from dags.common.defaults import LLM_ENDPOINTS, settings, where
 from l2a.launch.tether import follow, tether
 from l2a.settings import SparkSettings
 from l2a.tables import jars
 
-SECRET = re.compile(r"secret|password|token|credential|(access|account)\.key", re.IGNORECASE)
 ASK_LLMS = ("extract", "rollout", "grade")
 
 
@@ -34,10 +31,6 @@ class Step(SparkSubmitOperator):
     def execute(self, context: Any) -> None:
         # Where this Airflow is itself tied to somebody (`make airflow`), a task ends with it.
         follow()
-        hidden = secrets(settings().spark)
-        for value in hidden.values():
-            mask_secret(value)
-        self.conf = {**(self.conf or {}), **hidden}
         with tether():
             super().execute(context)
 
@@ -75,18 +68,16 @@ def application(name: str) -> str:
 
 
 def configuration(spark: SparkSettings) -> dict[str, str]:
-    """Spark's configuration: the settings' own, and where Delta's jars are, unless the cluster brings them."""
+    """Spark's configuration: the settings' own, and where Delta's jars are, unless the cluster brings them.
+
+    The driver finds the secrets in its own settings: a command line is in logs, and every user of a machine sees it.
+    """
     try:
         delta = jars.configuration(spark)
     except importlib.metadata.PackageNotFoundError:
         # A scheduler's machine without pyspark: the cluster that it submits to has Delta among its packages.
         delta = {}
     shuffle = {"spark.sql.shuffle.partitions": str(spark.shuffle_partitions)} if spark.shuffle_partitions else {}
-    open_ = {key: value for key, value in spark.conf.items() if not SECRET.search(key)}
+    open_ = {name: value for name, value in spark.conf.items() if name not in spark.secrets}
     # A task's log is for what the step says; Spark's own running commentary would bury it.
     return {"spark.log.level": "WARN", **shuffle, **jars.with_own(delta, open_)}
-
-
-def secrets(spark: SparkSettings) -> dict[str, str]:
-    """What of `[spark.conf]` must stand in no serialized DAG, no rendered field and no log."""
-    return {key: value for key, value in spark.conf.items() if SECRET.search(key)}

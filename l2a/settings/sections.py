@@ -14,6 +14,10 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+SECRET_NAMES = r"(?i)secret|password|token|credential|(access|account)[.]?key"
+"""What looks like a secret by its name; Python and Java (`spark.redaction.regex`) read it alike."""
+
+
 class SparkSettings(Section):
     """How a Spark session is made where none exists yet. The DAGs submit jobs with them."""
 
@@ -33,6 +37,11 @@ class SparkSettings(Section):
         default=None, description="File for Spark's own log; unset: a file in the temporary folder."
     )
     conf: dict[str, str] = Field(default_factory=dict, description="Any further Spark configuration, as it is.")
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """What of `conf` must stand on no command line, in no log and in no DAG; a driver reads it from here."""
+        return {name: value for name, value in self.conf.items() if re.search(SECRET_NAMES, name)}
 
     @field_validator("master")
     @classmethod

@@ -140,11 +140,11 @@ def test_the_champion_is_measured_too_and_the_others_are_compared_with_it(
     assert evaluated[1:3] == ["--baseline", "champion"]
 
 
-def test_maintenance_runs_all_its_parts_with_sparks_settings_and_tells_no_secret(run_dag: Callable[..., Ran]) -> None:
+def test_maintenance_runs_all_its_parts_with_sparks_settings_but_its_secrets(run_dag: Callable[..., Ran]) -> None:
     given = {"spark.hadoop.fs.azure.account.key.logs": "a-key-of-theirs", "spark.eventLog.enabled": "true"}
     ran = run_dag("maintenance", L2A_SPARK__CONF=json.dumps(given))
     assert ran.state == "success", ran.said[-4000:]
-    assert all(f"{name}={value}" in words for words in ran.options for name, value in given.items())
-    assert "a-key-of-theirs" not in ran.said and "spark.eventLog.enabled=true" in ran.said
+    assert ran.submitted and all("spark.eventLog.enabled=true" in words for words in ran.options)
+    assert "a-key-of-theirs" not in ran.said + repr((ran.options, ran.submitted)), "the driver reads it by itself"
     parts = {words[words.index("--only") + 1] for words in ran.submitted}
     assert parts == {"optimize", "vacuum", "clean", "contracts", "reconcile"}

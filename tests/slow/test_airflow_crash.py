@@ -6,6 +6,7 @@ Steps and training are programs that do nothing, so that only Airflow and the la
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import signal
 import sys
@@ -22,6 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 NIGHT = "2026-11-20"
 AT = dt.datetime(2026, 11, 21, 2, 0, tzinfo=dt.UTC)
 LONGEST_SECONDS = 900
+SECRET = "a-key-of-theirs"
 
 
 def write_tables(warehouse: Path) -> None:
@@ -54,6 +56,7 @@ def environment(folder: Path) -> dict[str, str]:
     return {
         "PATH": os.pathsep.join((str(programs), str(Path(sys.executable).parent), os.environ["PATH"])),
         "L2A_WAREHOUSE": str(folder / "warehouse"),
+        "L2A_SPARK__CONF": json.dumps({"spark.hadoop.fs.azure.account.key.logs": SECRET}),
         "L2A_NIGHTLY__LANDING": "/landing",
         "L2A_NIGHTLY__SCHEDULE": "0 0 1 1 *",
         "L2A_RETRAIN__MIN_NEW_TURNS": "5",
@@ -90,3 +93,11 @@ def test_an_airflow_that_was_killed_finds_its_training_again_and_goes_on(tmp_pat
         assert found["await"] == found["end_training"] == "success"
         assert [found[f"{step}[{number}]"] for step in ("rollout", "grade") for number in (0, 1)] == ["success"] * 4
     assert (tmp_path / "trainings").read_text() == "started\n", "one training, however often it was looked for"
+    tells_no_secret(home)
+
+
+def tells_no_secret(home: Path) -> None:
+    """Neither the logs nor the database of Airflow, in which its DAGs are."""
+    said = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
+    assert any(b"Spark-Submit cmd" in text for text in said.values())
+    assert [path for path, text in said.items() if SECRET.encode() in text] == []

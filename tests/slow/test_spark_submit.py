@@ -48,12 +48,15 @@ def test_a_submitted_job_writes_its_table_and_ends_well(tmp_path: Path) -> None:
 
 
 SHOWN = """
+import sys
 from l2a.settings import load
 from spark_jobs import session
-ours = session.get(load().spark)
+ours = session.get(load(sys.argv[1]).spark)
 for name in ("spark.sql.files.maxPartitionBytes", "spark.sql.session.timeZone", "spark.sql.extensions",
              "spark.sql.files.maxRecordsPerFile"):
     print(name, ours.conf.get(name))
+hadoop = ours.sparkContext._jsc.hadoopConfiguration()
+print("in Hadoop:", *(hadoop.get(f"fs.azure.account.key.{{account}}") for account in ("ours", "theirs")))
 ours.range(3).write.format("delta").save({folder!r})
 """
 
@@ -66,8 +69,13 @@ def test_the_submitted_configuration_wins_but_for_what_answers_depend_on(tmp_pat
         "spark.sql.session.timeZone": "Asia/Tokyo",
         "spark.sql.extensions": "org.example.Theirs",  # Spark warns of one that it cannot find, and goes on
     }
-    done = spark_submit(job, **submitted)
+    key = "spark.hadoop.fs.azure.account.key."
+    submitted[f"{key}theirs"] = "as-submitted"
+    settings = tmp_path / "settings.toml"
+    settings.write_text(f'[spark.conf]\n"{key}ours" = "as-set"\n"{key}theirs" = "as-set"\n"spark.some.name" = "x"\n')
+    done = spark_submit(job, settings, **submitted)
     assert done.returncode == 0, done.stdout
+    assert "in Hadoop: as-set as-submitted" in done.stdout
     assert "spark.sql.files.maxPartitionBytes 64m" in done.stdout
     assert "spark.sql.session.timeZone UTC" in done.stdout
     assert "spark.sql.extensions org.example.Theirs,io.delta.sql.DeltaSparkSessionExtension" in done.stdout
