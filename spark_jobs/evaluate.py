@@ -23,6 +23,7 @@ from l2a.metrics.slices import EVERYTHING, by_slice, cube
 from l2a.metrics.table import show, show_comparisons
 from l2a.metrics.tracked import track
 from l2a.options import Command, common
+from l2a.progress import say
 from l2a.settings import EvaluateSettings, JudgeSettings, Settings
 from l2a.tables.contract import Contract
 from l2a.tables.contracts import COMPARISONS, METRIC_CUBE, METRIC_SLICES, METRICS
@@ -31,6 +32,7 @@ from spark_jobs.command import all_again as all_again_option
 from spark_jobs.command import start
 from spark_jobs.counts import Counts
 from spark_jobs.evaluating import (
+    EVAL,
     INPUTS,
     Evaluation,
     check_baseline,
@@ -39,12 +41,11 @@ from spark_jobs.evaluating import (
     model_versions,
     placed,
     turn_sums,
+    ungraded,
     usable_grades,
 )
 from spark_jobs.last_run import Since
 from spark_jobs.runs import run_step
-
-EVAL = "split = 'eval'"
 
 
 def evaluate(
@@ -81,8 +82,10 @@ def tell(warehouse: Warehouse, settings: Settings, rows: list[Row]) -> None:
     """Prints an evaluation's table; the metrics of registered models go to MLflow, too."""
     found = [row.asDict() for row in rows]
     show(found, settings.evaluate.warn_share)
+    which = Evaluation(found[0]["extractor"], found[0]["grader"], settings.evaluate)
+    for condition, count in ungraded(warehouse, which).items():
+        say(f"evaluate: {count:,} rollouts of {condition} are not graded yet and not in this: run `l2a grade`")
     if any(row["condition"] not in BUILT_IN for row in found):
-        which = Evaluation(found[0]["extractor"], found[0]["grader"], settings.evaluate)
         track(settings, found, model_versions(warehouse, which))
 
 

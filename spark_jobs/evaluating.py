@@ -19,6 +19,8 @@ from spark_jobs.runs import digest
 
 INPUTS = (GRADES, ROLLOUTS, OBJECTIVES, TURNS, DIALOGUES)
 KEY = ["session_id", "turn", "dialogue_version"]
+ANSWER = ["condition", "model_version", *KEY, "sample"]
+EVAL = "split = 'eval'"
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,8 @@ def conditions(warehouse: Warehouse, which: Evaluation) -> list[str]:
 
 
 def model_versions(warehouse: Warehouse, which: Evaluation) -> dict[str, set[str]]:
-    """The model versions that each condition's graded rollouts are of."""
-    by_condition = _grades(warehouse, which).groupBy("condition")
+    """The model versions that each condition was measured by."""
+    by_condition = usable_grades(warehouse, which).where(EVAL).groupBy("condition")
     return {name: set(found) for name, found in by_condition.agg(F.collect_set("model_version")).collect()}
 
 
@@ -83,18 +85,30 @@ def check_baseline(warehouse: Warehouse, which: Evaluation, baseline: str) -> No
 
 def usable_grades(warehouse: Warehouse, which: Evaluation) -> DataFrame:
     """One row per graded rollout of a usable turn: its split, its text, and the columns that metrics are made of."""
-    objectives = warehouse.read(OBJECTIVES).where(F.col("extractor") == which.extractor)
-    objectives = objectives.where("dropped_reason IS NULL").select(*KEY, F.col("decision").alias("target"))
-    turns = warehouse.read(TURNS).where("dropped_reason IS NULL").select(*KEY, "split")
     # A policy that was rolled out anew is not measured by the grades of what its older model said.
-    answer = ["condition", "model_version", *KEY, "sample"]
-    rollouts = warehouse.read(ROLLOUTS).select(*answer, "decision", "text")
+    return _usable_rollouts(warehouse, which).join(
+        _grades(warehouse, which).select(*ANSWER, "r_a", "r_s", "omega"), ANSWER
+    )
+
+
+def ungraded(warehouse: Warehouse, which: Evaluation) -> dict[str, int]:
+    """How many rollouts of usable eval turns `grade` has not seen yet, by condition."""
+    graded = _grades(warehouse, which).select(*ANSWER)
+    left = _usable_rollouts(warehouse, which).where(EVAL).join(graded, ANSWER, "left_anti")
+    return {row[0]: row[1] for row in left.groupBy("condition").count().orderBy("condition").collect()}
+
+
+def _usable_rollouts(warehouse: Warehouse, which: Evaluation) -> DataFrame:
+    objectives = warehouse.read(OBJECTIVES).where(F.col("extractor") == which.extractor)
+    objectives = objectives.where("dropped_reason IS NULL AND status = 'ok'")
+    turns = warehouse.read(TURNS).where("dropped_reason IS NULL").select(*KEY, "split")
+    rollouts = warehouse.read(ROLLOUTS).select(*ANSWER, "decision", "text")
+    # A dialogue that changed waits for its slicing, as it does in `grade`.
+    newest = warehouse.read(DIALOGUES).select("session_id", "dialogue_version")
     return (
-        _grades(warehouse, which)
-        .select(*answer, "r_a", "r_s", "omega")
+        rollouts.join(newest, ["session_id", "dialogue_version"], "left_semi")
         .join(turns, KEY)
-        .join(objectives, KEY)
-        .join(rollouts, answer)
+        .join(objectives.select(*KEY, F.col("decision").alias("target")), KEY)
     )
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
@@ -74,6 +74,7 @@ def grade(
         with _judged(warehouse, grader, judge, asked) as (judgements, paid):
             graded = _graded(joined, judgements, extractor, grader).persist(StorageLevel.DISK_ONLY)
             warehouse.replace(GRADES, graded, scope=scope, within=within)
+            remove_orphans(warehouse, scope, mine)
             counted = graded.agg(F.count("*").alias("all"), F.count("error").alias("failed")).first()
             graded.unpersist()
         everything = wanted.count()
@@ -97,6 +98,16 @@ def grade(
         max_failed_share=max_failed_share,
         all_again=all_again,
     )
+
+
+def remove_orphans(warehouse: Warehouse, scope: DataFrame | None, mine: Column) -> None:
+    """Grades of rollouts that are no more go whoever gave them; an older judge never comes to look for its own."""
+    there = warehouse.read(GRADES).where(mine)
+    if scope is not None:
+        there = there.join(scope, "session_id", "left_semi")
+    orphans = there.join(warehouse.read(ROLLOUTS), KEY, "left_anti").select(*GRADES.key)
+    if not orphans.isEmpty():
+        warehouse.remove(GRADES, orphans)
 
 
 def _check_extracted(warehouse: Warehouse, extractor: str) -> None:

@@ -70,9 +70,9 @@ LEFT JOIN (
   JOIN turns y
     ON y.session_id = x.session_id AND y.dialogue_version = x.dialogue_version AND y.dropped_reason IS NULL
   LEFT JOIN (
-    SELECT session_id, turn, dialogue_version, status
-    FROM objectives
-    WHERE extractor = (SELECT max_by(subject, started_at) FROM runs WHERE step = 'extract' AND status = 'ok')
+    SELECT n.session_id, n.turn, n.dialogue_version, n.status
+    FROM objectives n
+    JOIN newest_extractor e ON e.extractor = n.extractor
   ) o ON o.session_id = y.session_id AND o.turn = y.turn AND o.dialogue_version = y.dialogue_version
   GROUP BY regexp_extract(x.source, 'dt=([0-9]{4}-[0-9]{2}-[0-9]{2})', 1)
 ) t ON t.night = f.night

@@ -53,13 +53,11 @@ WHERE t.dropped_reason IS NULL
   AND NOT EXISTS (
     SELECT 1
     FROM objectives o
-    JOIN (SELECT max_by(subject, started_at) AS extractor FROM runs WHERE step = 'extract' AND status = 'ok') e
-      ON e.extractor = o.extractor
+    JOIN newest_extractor e ON e.extractor = o.extractor
     WHERE o.session_id = t.session_id AND o.turn = t.turn AND o.dialogue_version = t.dialogue_version
   )
 UNION ALL
 SELECT 'objectives of a turn that is not there', 'waiting', count(*), 'l2a extract'
 FROM objectives o
-JOIN (SELECT max_by(subject, started_at) AS extractor FROM runs WHERE step = 'extract' AND status = 'ok') e
-  ON e.extractor = o.extractor
+JOIN newest_extractor e ON e.extractor = o.extractor
 WHERE NOT EXISTS (SELECT 1 FROM turns t WHERE t.session_id = o.session_id AND t.turn = o.turn)

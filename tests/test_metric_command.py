@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 from helpers import dicts, open_warehouse
 from metric_rows import EXTRACTOR, GRADER, SKILL, fill, write
+from pyspark.sql import functions as F
 
 from l2a.cli import main
 from l2a.metrics import METRIC_NAMES
@@ -157,3 +158,16 @@ def test_a_policy_that_was_rolled_out_anew_is_not_measured_by_its_older_grades(
     done = l2a_evaluate()
     assert done.exit_code == 0, done.output
     assert " base " in done.stdout and " sft " not in done.stdout
+    assert "rollouts of sft are not graded yet" in done.stderr and "rollouts of base" not in done.stderr
+
+
+def test_grades_of_rollouts_that_are_no_more_go_whoever_gave_them(ready: Warehouse) -> None:
+    from spark_jobs.grade import remove_orphans
+
+    write(ready, GRADES, [{**row, "grader": "llm:older"} for row in dicts(ready, GRADES)])
+    gone = [row for row in dicts(ready, ROLLOUTS) if row["session_id"] == "s-3" and row["condition"] == "base"]
+    left = ready.read(GRADES).count() - 2 * len(gone)
+    ready.remove(ROLLOUTS, ready.read(ROLLOUTS).where("session_id = 's-3' AND condition = 'base'"))
+    for _ in range(2):
+        remove_orphans(ready, None, F.lit(True))
+        assert gone and ready.read(GRADES).count() == left

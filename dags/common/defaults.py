@@ -40,7 +40,8 @@ def last_word(context: Any) -> None:
     error = context.get("exception")
     step = getattr(task, "step_name", None) or task.task_id
     command = typed(instance.dag_id, task, where())
-    said = advice(settings().warehouse, step, command, str(error or ""), instance.log_url)
+    mine = settings()
+    said = advice(mine.warehouse, mine.judge.grader, step, command, str(error or ""), instance.log_url)
     task.log.error("%s\nDAG %s, run %s, task %s", said, instance.dag_id, instance.run_id, instance.task_id)
 
 

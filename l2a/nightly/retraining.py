@@ -22,7 +22,7 @@ WITH usable AS (
   FROM turns t
   JOIN objectives o ON o.session_id = t.session_id AND o.turn = t.turn AND o.dialogue_version = t.dialogue_version
   WHERE t.split = 'train' AND t.dropped_reason IS NULL AND o.status = 'ok' AND o.dropped_reason IS NULL
-    AND o.extractor = (SELECT max_by(subject, started_at) FROM runs WHERE step = 'extract' AND status = 'ok')
+    AND o.extractor = (FROM newest_extractor)
 )
 SELECT
   u.turns AS usable_turns,

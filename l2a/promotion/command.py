@@ -19,7 +19,7 @@ from l2a.errors import UsageError
 from l2a.metrics.paired import Difference
 from l2a.options import Command, common, settings_of
 from l2a.progress import say
-from l2a.promotion.evidence import Evidence
+from l2a.promotion.evidence import Evidence, Judged
 from l2a.promotion.guard import capability
 from l2a.promotion.rule import Capability, Decision, decide
 from l2a.registry import Registry, Version
@@ -34,6 +34,8 @@ class Outcome:
     champion: Version | None
     """Before it."""
     decision: Decision
+    judged: Judged | None
+    """By whose grades; None: nothing was compared."""
     differences: list[Difference]
     promoted: bool
     forced: bool
@@ -46,7 +48,8 @@ class Outcome:
             first = f"kept {there}: {self.version.title} was compared with {against}"
         else:
             first = f"promoted {self.version.title}, compared with {against}"
-        return [first + (", against the rule (--force)" if self.forced else ""), *self.decision.reasons]
+        by = f", {self.judged}" if self.judged else ""
+        return [first + by + (", against the rule (--force)" if self.forced else ""), *self.decision.reasons]
 
     def record(self) -> dict[str, Any]:
         """As a program reads it."""
@@ -57,6 +60,7 @@ class Outcome:
             "number": self.version.number,
             "model_version": self.version.model_version,
             "champion": None if self.champion is None else dataclasses.asdict(self.champion),
+            "judged": None if self.judged is None else dataclasses.asdict(self.judged),
             "reasons": self.decision.reasons,
             "differences": [dataclasses.asdict(difference) for difference in self.differences],
         }
@@ -74,31 +78,31 @@ def promote(settings: Settings, condition: str, *, by: str, force: bool = False,
         raise UsageError(f"no model is registered as condition {condition}; there are: {there}")
     champion = registry.champion()
     if champion == version:
-        return Outcome(version, champion, Decision(False, ["it is champion already"]), [], False, False)
+        return Outcome(version, champion, Decision(False, ["it is champion already"]), None, [], False, False)
     try:
-        found, decision = _decide(settings, registry, version, champion)
+        judged, found, decision = _decide(settings, registry, version, champion)
     except UsageError as error:
         if not force:
             raise
         # Forced means: also where nothing can be compared.
-        found, decision = [], Decision(False, [str(error)])
+        judged, found, decision = None, [], Decision(False, [str(error)])
     promoted = decision.promote or force
     forced = promoted and not decision.promote
     if promoted:
         registry.crown(version, by, why or "; ".join(decision.reasons), forced=forced)
-    return Outcome(version, champion, decision, found, promoted, forced)
+    return Outcome(version, champion, decision, judged, found, promoted, forced)
 
 
 def _decide(
     settings: Settings, registry: Registry, version: Version, champion: Version | None
-) -> tuple[list[Difference], Decision]:
-    evidence = Evidence(settings.warehouse)
+) -> tuple[Judged | None, list[Difference], Decision]:
+    evidence = Evidence.newest(settings)
     sides = evidence.candidate(version), evidence.champion(champion)
     found = evidence.differences(*sides, settings.evaluate.replicates)
     tasks = settings.train.lm_eval_tasks
     mine = Capability() if champion is None else capability(registry, version, tasks)
     theirs = None if champion is None else capability(registry, champion, tasks)
-    return found, decide(found, mine, theirs, perplexity_margin=settings.train.perplexity_margin)
+    return evidence.judged, found, decide(found, mine, theirs, perplexity_margin=settings.train.perplexity_margin)
 
 
 @click.command("promote", cls=Command)

@@ -14,8 +14,10 @@ from l2a.conditions import CHAMPION, RANDOM
 from l2a.errors import EnvironmentProblem, UsageError
 from l2a.metrics.bootstrap import COUNTED, Tally
 from l2a.metrics.definitions import SUMS
+from l2a.metrics.newest import newest_evaluation
 from l2a.metrics.paired import Difference, differences
 from l2a.registry import Version
+from l2a.settings import Settings
 from l2a.sql.engine import connect, query
 from l2a.sql.types import literal
 
@@ -28,6 +30,10 @@ class Judged:
     grader: str
     beta: float
 
+    def __str__(self) -> str:
+        by = self.extractor if self.extractor == self.grader else f"{self.extractor} and {self.grader}"
+        return f"judged by {by}, beta {self.beta:g}"
+
 
 @dataclass(frozen=True)
 class Side:
@@ -39,22 +45,21 @@ class Side:
 
 
 class Evidence:
-    """The grades of a warehouse, read-only, in their newest snapshot."""
+    """The grades of a warehouse by some judges, read-only, in their newest snapshot."""
 
-    def __init__(self, warehouse: str, judged: Judged | None = None) -> None:
-        """judged: None: those of the newest evaluation.
+    def __init__(self, warehouse: str, judged: Judged) -> None:
+        """Raises UsageError where the warehouse is no folder."""
+        self._connection = connect(warehouse, only=("graded_rollouts",))
+        self.judged = judged
 
-        Raises UsageError where the warehouse is no folder, or nothing was evaluated yet.
-        """
-        self._connection = connect(warehouse, only=("graded_rollouts", "metrics"))
-        if judged is not None:
-            self.judged = judged
-            return
-        newest = "SELECT extractor, grader, beta FROM metrics ORDER BY created_at DESC, evaluation_id LIMIT 1"
-        row = next(query(self._connection, newest).rows, None)
+    @classmethod
+    def newest(cls, settings: Settings) -> Evidence:
+        """By the judges of the newest evaluation. Raises UsageError where nothing was evaluated yet."""
+        sql = f"SELECT extractor, grader, beta FROM ({newest_evaluation(settings)})"
+        row = next(query(connect(settings.warehouse, only=("metrics",)), sql).rows, None)
         if row is None:
             raise UsageError("nothing is evaluated yet, so nothing can be compared: run `l2a evaluate`")
-        self.judged = Judged(*row)
+        return cls(settings.warehouse, Judged(*row))
 
     def candidate(self, version: Version) -> Side:
         """The graded rollouts of a model. Raises UsageError where there are none of this version."""

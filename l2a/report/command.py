@@ -24,7 +24,7 @@ from l2a.report.page import page
 def command(output: str, title: str, config: str | None, warehouse: str | None) -> None:
     """Metrics, comparisons, slices, funnel, rejected lines, runs and answers side by side, as one HTML page."""
     with replacing(Path(output)) as file:
-        text = page(Contents(settings_of(config, warehouse).warehouse), title)
+        text = page(Contents(settings_of(config, warehouse)), title)
         file.write(text)
     click.echo(output)
     say(f"report: {len(text.encode()):,} bytes, one file; open it in a browser")

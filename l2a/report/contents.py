@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from l2a.metrics.newest import newest_evaluation
+from l2a.settings import Settings
 from l2a.sql.engine import connect, query
 from l2a.sql.status import RUNS_TO_SHOW
 from l2a.sql.types import literal
@@ -34,11 +36,10 @@ class Evaluation:
 class Contents:
     """The newest evaluation of a warehouse, and the tables around it."""
 
-    def __init__(self, warehouse: str) -> None:
+    def __init__(self, settings: Settings) -> None:
         """Raises UsageError where the warehouse is no folder."""
-        self._connection = connect(warehouse, only=TABLES)
-        newest = "SELECT * FROM metrics ORDER BY created_at DESC, evaluation_id LIMIT 1"
-        row = next(self._rows(newest), None)
+        self._connection = connect(settings.warehouse, only=TABLES)
+        row = next(self._rows(newest_evaluation(settings)), None)
         names = Evaluation.__dataclass_fields__
         self.evaluation = None if row is None else Evaluation(**{name: row[name] for name in names})
 

@@ -105,7 +105,9 @@ def select(
 
 def _read(files: list[str]) -> str:
     listed = ", ".join(literal(file) for file in files)
-    return f"SELECT f.*, f.filename AS __file FROM read_parquet([{listed}], union_by_name = true) f"
+    # A folder `name=value` above the table is no column of it.
+    options = "union_by_name = true, hive_partitioning = false"
+    return f"SELECT f.*, f.filename AS __file FROM read_parquet([{listed}], {options}) f"
 
 
 def _actions(snapshot: Snapshot) -> dict[str, list[Any]]:

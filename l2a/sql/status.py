@@ -9,8 +9,9 @@ import click
 from l2a.options import Command, common, settings_of
 from l2a.sql import output
 from l2a.sql.engine import connect, query
+from l2a.sql.types import literal
 
-TABLES = ("runs", "dialogues", "turns", "objectives", "rollouts", "grades", "judges")
+TABLES = ("runs", "dialogues", "turns", "objectives", "rollouts", "grades", "newest_extractor")
 
 # The error of the row that a run leaves before it replaces what was made with other settings: should it be killed, the
 # next run must know. It tells of no failure once a run of the same step and subject has ended well after it.
@@ -32,32 +33,21 @@ ORDER BY started_at DESC, run_id
 LIMIT {{last}}
 """
 
-# The extractor that objectives were made with last: by the runs, else by the judges, else the only ones there are.
-NEWEST_EXTRACTOR = """
-SELECT o.extractor
-FROM (SELECT DISTINCT extractor FROM objectives) o
-LEFT JOIN (SELECT subject, max(started_at) AS at FROM runs WHERE step = 'extract' AND status = 'ok' GROUP BY ALL) r
-  ON r.subject = o.extractor
-LEFT JOIN judges j ON j.name = o.extractor
-ORDER BY r.at DESC NULLS LAST, j.created_at DESC NULLS LAST, o.extractor DESC
-LIMIT 1
-"""
-
 # What `l2a grade` would grade: a rollout on a turn that the extractor left out, or could not read, never gets a grade.
-UNGRADED = f"""
+_UNGRADED = """
 SELECT r.*
 FROM rollouts r
 SEMI JOIN (
-  FROM objectives WHERE extractor = ({NEWEST_EXTRACTOR}) AND status = 'ok' AND dropped_reason IS NULL
+  FROM objectives WHERE extractor = (FROM newest_extractor) AND status = 'ok' AND dropped_reason IS NULL
 ) o ON o.session_id = r.session_id AND o.turn = r.turn AND o.dialogue_version = r.dialogue_version
-ANTI JOIN (FROM grades WHERE extractor = ({NEWEST_EXTRACTOR})) g
+ANTI JOIN (FROM grades WHERE extractor = (FROM newest_extractor) AND starts_with(grader, {grader})) g
   ON g.condition = r.condition AND g.session_id = r.session_id AND g.turn = r.turn AND g.sample = r.sample
   AND g.model_version = r.model_version AND g.dialogue_version = r.dialogue_version
 WHERE r.status = 'ok'
 """
 
-WAITING = f"""
-WITH newest AS ({NEWEST_EXTRACTOR})
+_WAITING = """
+WITH newest AS (FROM newest_extractor)
 SELECT 'dialogues not sliced' AS waiting, count(*) AS rows, 'l2a slice' AS next
 FROM dialogues d
 ANTI JOIN turns t ON t.session_id = d.session_id AND t.dialogue_version = d.dialogue_version
@@ -69,8 +59,13 @@ ANTI JOIN (FROM objectives WHERE extractor = (FROM newest)) o
 WHERE t.dropped_reason IS NULL
 UNION ALL
 SELECT 'rollouts without a grade' || coalesce(' under ' || (FROM newest), ''), count(*), 'l2a grade'
-FROM ({UNGRADED})
+FROM ({ungraded})
 """
+
+
+def ungraded(grader: str) -> str:
+    """SQL: the rollouts that wait for this grader (`embedded`, `llm`, or a full name)."""
+    return _UNGRADED.format(grader=literal(grader))
 
 
 @click.command("status", cls=Command)
@@ -78,8 +73,10 @@ FROM ({UNGRADED})
 @common
 def command(last: int, config: str | None, warehouse: str | None) -> None:
     """The last runs: rows in, out, set aside, failed; calls paid and saved; and what waits."""
-    connection = connect(settings_of(config, warehouse).warehouse, only=TABLES)
-    for title, sql in (("Last runs", LAST_RUNS.format(last=last)), ("What waits", WAITING)):
+    settings = settings_of(config, warehouse)
+    connection = connect(settings.warehouse, only=TABLES)
+    waiting = _WAITING.format(ungraded=ungraded(settings.judge.grader))
+    for title, sql in (("Last runs", LAST_RUNS.format(last=last)), ("What waits", waiting)):
         result = query(connection, sql)
         rows = list(result.rows)
         click.echo(title if rows else f"{title}: none")

@@ -72,4 +72,4 @@ def test_a_step_is_typed_as_it_was_submitted() -> None:
 def test_where_there_is_no_command_or_nobody_knows_what_about_nothing_is_said(red: Any) -> None:
     dag_id = "nightly_logs" if red.task_id in ("check", "ingest") else "retrain"
     assert typed(dag_id, red, WHERE) is None
-    assert "what to type" not in advice("/nowhere", red.task_id, None, "", "log")
+    assert "what to type" not in advice("/nowhere", "embedded", red.task_id, None, "", "log")

@@ -137,7 +137,12 @@ def test_the_command_ends_with_1_and_says_what_helps(warehouse: Path) -> None:
 
 def test_the_last_word_says_what_is_left_what_to_type_and_where_the_log_is(warehouse: Path) -> None:
     said = advice(
-        str(warehouse), "slice", "l2a slice --warehouse '/w h'", "Traceback\nTableMissing: no table", "http://log"
+        str(warehouse),
+        "embedded",
+        "slice",
+        "l2a slice --warehouse '/w h'",
+        "Traceback\nTableMissing: no table",
+        "http://log",
     )
     assert said.splitlines() == [
         "slice failed: TableMissing: no table",
@@ -152,13 +157,20 @@ def test_rollouts_that_grade_leaves_out_are_not_left_to_grade(warehouse: Path) -
     table(warehouse, "rollouts", {**place, "session_id": "s-1"}, {**place, "session_id": "left out"})
     left_out = {**objective("left out"), "dropped_reason": "nothing_gained"}
     table(warehouse, "objectives", objective("s-1"), left_out)
-    assert "left: 1 rollouts have no grade." in advice(str(warehouse), "grade", None, "killed", "log")
-    table(warehouse, "grades", {**place, "session_id": "s-1", "extractor": "j-1", "grader": "j-1"})
-    assert "left: 0 rollouts have no grade." in advice(str(warehouse), "grade", None, "killed", "log")
+
+    def left(grader: str) -> str:
+        return advice(str(warehouse), grader, "grade", None, "killed", "log").splitlines()[1]
+
+    assert left("embedded").startswith("left: 1 rollouts have no grade.")
+    table(warehouse, "grades", {**place, "session_id": "s-1", "extractor": "j-1", "grader": "embedded-1"})
+    assert left("embedded").startswith("left: 0 rollouts have no grade.")
+    assert left("llm").startswith("left: 1 rollouts have no grade."), "another grader has still to be asked"
 
 
 def test_a_warehouse_that_cannot_be_read_does_not_take_the_last_word_away(tmp_path: Path) -> None:
-    assert "the tables cannot be read" in advice(str(tmp_path / "none"), "extract", "l2a extract", "", "log")
+    assert "the tables cannot be read" in advice(
+        str(tmp_path / "none"), "embedded", "extract", "l2a extract", "", "log"
+    )
 
 
 def test_only_what_is_old_and_over_is_cleaned_away(tmp_path: Path) -> None:

@@ -42,7 +42,8 @@ def write(warehouse: Path, usable: int, trained: int | None = None, days_ago: fl
     before = {**run, "run_id": "q", "subject": "embedded-0", "started_at": NOW - dt.timedelta(days=9)}
     table(warehouse, "runs", run, before)
     if trained is not None:
-        training = {"condition": "grpo-20261119", "training_id": "t", "method": "grpo", "usable_turns": trained}
+        training = {"condition": "grpo-20261119", "training_id": "t", "method": "grpo", "usable_turns": trained,
+                    "extractor": EXTRACTOR}  # fmt: skip
         table(warehouse, "trainings", {**training, "created_at": NOW - dt.timedelta(days=days_ago)})
 
 
@@ -84,6 +85,18 @@ def test_trainings_of_other_methods_do_not_count(tmp_path: Path) -> None:
     write(tmp_path, usable=60, trained=60, days_ago=0.1)
     assert not decided(tmp_path).due
     assert decided(tmp_path, method="dpo").due
+
+
+def test_by_another_extractor_the_turns_of_dialogues_that_came_since_are_what_is_new(tmp_path: Path) -> None:
+    """One extractor's usable turns less another's are no growth."""
+    write(tmp_path, usable=60, trained=100)
+    began = NOW - dt.timedelta(days=4)
+    arrived = [{"session_id": f"s-{n}", "ingested_at": began + dt.timedelta(hours=n - 40)} for n in range(60)]
+    table(tmp_path, "dialogues", *arrived)
+    training = {"condition": "grpo-1", "training_id": "t", "method": "grpo", "usable_turns": 100, "started_at": began}
+    for extractor, new in (("embedded-0", 19), (EXTRACTOR, -40)):
+        table(tmp_path, "trainings", {**training, "extractor": extractor, "created_at": NOW - dt.timedelta(days=3)})
+        assert decided(tmp_path).new_turns == new
 
 
 def test_an_empty_warehouse_is_not_due(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from delta_rows import write
 from graded import AT, JUDGE, logs, rollouts
 from hypothesis import given
 from hypothesis import strategies as st
+from registered import settings_of
 
 from l2a.cli import main
 from l2a.metrics.definitions import METRIC_NAMES
@@ -59,12 +60,14 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rollouts(root, "random", "t", 30, good=0.1)
     rollouts(root, EVIL, "t", 30, good=0.8, text=EVIL)
     about = {"evaluation_id": "e-1", **JUDGE, **MEASURED, "ungraded_share": 0.01}
+    tried = {"evaluation_id": "e-3", "created_at": AT.replace(year=2027), "beta": 0.5}
     names = [(condition, metric) for condition in ("random", EVIL) for metric in METRIC_NAMES]
     write(
         root,
         "metrics",
         [{**about, "condition": c, "metric": m, "dropped_share": 0.25} for c, m in names]
-        + [{**about, "evaluation_id": "e-0", "condition": "old", "metric": "TR", "created_at": AT.replace(year=2025)}],
+        + [{**about, "evaluation_id": "e-0", "condition": "old", "metric": "TR", "created_at": AT.replace(year=2025)}]
+        + [{**about, **tried, "condition": "only tried", "metric": "TR"}],
     )
     sliced = [{**about, "condition": c, "metric": m, "slice": "domain", "slice_value": EVIL} for c, m in names]
     write(root, "metric_slices", sliced)
@@ -97,7 +100,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shown(warehouse: Path) -> str:
-    return page(Contents(str(warehouse)), f"Report {EVIL}")
+    return page(Contents(settings_of(warehouse)), f"Report {EVIL}")
 
 
 def test_what_logs_and_models_say_is_text_and_never_markup(shown: str) -> None:
@@ -122,21 +125,21 @@ def test_the_newest_evaluation_is_shown_with_all_around_it(shown: str) -> None:
     assert "higher" in said.said and "no JSON" in said.said
     assert "since: noon" in text and "R_a 1" in text
     assert "old" not in said.said, "another evaluation's rows do not stand beside these"
-    assert "other beta" not in said.said, "rewards of another beta are other numbers"
+    assert not {"other beta", "only tried"} & set(said.said), "rewards of another beta are other numbers"
     assert said.said.count("slice") == 1 and REPLACING not in said.said, "the mark before a run that ended ok"
     assert said.names.count("svg") == 2 * len(METRIC_NAMES) * 2 + len(METRIC_NAMES), "each interval is drawn"
     assert said.names.count("article") == 20, "as many turns as the rule picks"
 
 
 def test_the_same_tables_give_the_same_page_and_the_same_turns(warehouse: Path, shown: str) -> None:
-    assert page(Contents(str(warehouse)), f"Report {EVIL}") == shown
-    picked = [(row["session_id"], row["turn"]) for row in Contents(str(warehouse)).rollouts(5)]
+    assert page(Contents(settings_of(warehouse)), f"Report {EVIL}") == shown
+    picked = [(row["session_id"], row["turn"]) for row in Contents(settings_of(warehouse)).rollouts(5)]
     assert len(set(picked)) == 5 and len(picked) == 10
-    assert picked == [(row["session_id"], row["turn"]) for row in Contents(str(warehouse)).rollouts(20)][:10]
+    assert picked == [(row["session_id"], row["turn"]) for row in Contents(settings_of(warehouse)).rollouts(20)][:10]
 
 
 def test_an_empty_warehouse_has_a_page_too(tmp_path: Path) -> None:
-    found = Elements(page(Contents(str(tmp_path)), "Report"))
+    found = Elements(page(Contents(settings_of(tmp_path)), "Report"))
     assert any("Nothing is evaluated yet" in text for text in found.said)
 
 

@@ -113,7 +113,7 @@ def test_a_warehouse_that_is_no_folder_is_a_usage_error(tmp_path: Path) -> None:
         connect(str(tmp_path / "nowhere"))
 
 
-@pytest.mark.parametrize("name", ["it's 100% 仓库", "a b"])
+@pytest.mark.parametrize("name", ["it's 100% 仓库", "a b", "name=b/warehouse", "n=x"])
 def test_any_path_will_do(tmp_path: Path, name: str) -> None:
     write_deltalake(tmp_path / name / "judges", pa.table(JUDGE))
     assert rows(tmp_path / name, "SELECT name FROM judges") == [("a",)]

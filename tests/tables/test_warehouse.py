@@ -84,6 +84,13 @@ def test_what_is_written_twice_is_there_once(warehouse) -> None:
     assert [row[:2] for row in held(warehouse)][-2:] == [("u", 1), ("u", 2)]
 
 
+def test_what_is_removed_is_named_by_its_key(warehouse) -> None:
+    warehouse.upsert(THINGS, table(warehouse, ("s", 1, "a"), ("s", 2, "b"), ("t", 1, "c")))
+    for _ in range(2):
+        warehouse.remove(THINGS, table(warehouse, ("s", 2, "another word"), ("never", 1, "x")))
+        assert [row[:3] for row in held(warehouse)] == [("s", 1, "a"), ("t", 1, "c")]
+
+
 def test_numbered_rows_are_replaced_as_others_are(warehouse) -> None:
     def numbered(**words: str) -> Any:
         return table(warehouse, *((s, n, w) for s, said in words.items() for n, w in enumerate(said, start=1)))

@@ -165,14 +165,14 @@ def test_what_is_missing_is_told(warehouse: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no model is registered"):
         promote(settings_of(empty), "sft", by="Ada")
     with pytest.raises(UsageError, match="nothing is evaluated yet"):
-        Evidence(str(empty))
+        Evidence.newest(settings_of(empty))
 
 
 def test_differences_are_those_of_the_evaluation_to_the_last_digit(warehouse: Path, spark: SparkSession) -> None:
     from l2a.metrics.compare import compare
     from l2a.metrics.evaluate import sums
 
-    evidence = Evidence(str(warehouse))
+    evidence = Evidence.newest(settings_of(warehouse))
     mine = evidence.differences(Side(("grpo",)), Side(("random",)), 200)
     grades = [
         (row["condition"], row["session_id"], row["turn"], row["target"], row["decision"], row["r_a"], row["omega"])

@@ -29,15 +29,14 @@ from l2a.errors import UsageError
 from l2a.judge.protocols import Dialogue, Question
 from l2a.reward.grading import LEVELS
 from l2a.sql import engine
-from l2a.sql.status import NEWEST_EXTRACTOR
 
-_QUESTIONS = f"""
+_QUESTIONS = """
 SELECT d.session_id, d.domain, d.goal, [m.role FOR m IN d.messages], [m.content FOR m IN d.messages],
   t.context_end, t.utterance_messages, o.information
 FROM objectives o
 JOIN turns t USING (session_id, turn, dialogue_version)
 JOIN dialogues d USING (session_id, dialogue_version)
-WHERE o.extractor = ({NEWEST_EXTRACTOR}) AND o.decision = 'CONTINUE' AND o.dropped_reason IS NULL
+WHERE o.extractor = (FROM newest_extractor) AND o.decision = 'CONTINUE' AND o.dropped_reason IS NULL
   AND t.dropped_reason IS NULL AND d.split <> 'eval'
 ORDER BY d.split = 'dev' DESC, md5(concat(d.session_id, '/', t.turn)), t.turn
 LIMIT $most"""
@@ -139,7 +138,7 @@ def questions(warehouse: str, most: int) -> list[Asked]:
 
     At most `most`, dev dialogues first, the same ones in every run; never of the eval split.
     """
-    connection = engine.connect(warehouse, ("objectives", "turns", "dialogues", "runs", "judges"))
+    connection = engine.connect(warehouse, ("objectives", "turns", "dialogues", "newest_extractor"))
     rows = connection.execute(_QUESTIONS, {"most": (most + 1) // 2}).fetchall()
     said = [" ".join(row[4][i] for i in range(row[5], row[5] + row[6]) if row[3][i] == "assistant") for row in rows]
     found = []
