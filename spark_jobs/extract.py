@@ -18,7 +18,6 @@ from l2a.hindsight import objective
 from l2a.hindsight.decide import read_overrules
 from l2a.llm.settings import LLMSettings
 from l2a.options import Command, common
-from l2a.progress import say
 from l2a.settings import JudgeSettings, ObjectiveSettings
 from l2a.tables.contracts import DIALOGUES, OBJECTIVES, TURNS
 from l2a.tables.warehouse import Warehouse, sql_text
@@ -27,9 +26,9 @@ from spark_jobs.command import all_again as all_again_option
 from spark_jobs.command import llm_given, llm_options, start
 from spark_jobs.command import max_failed_share as max_failed_share_option
 from spark_jobs.counts import Counts
-from spark_jobs.fit_judge import fit_judge
+from spark_jobs.fit_judge import fit_if_none_is
 from spark_jobs.generic import keep_out_generic
-from spark_jobs.judging import extract_facts, newest_judge, resolve
+from spark_jobs.judging import extract_facts, resolve
 from spark_jobs.last_run import Since
 from spark_jobs.llm_judging import LLMJudge, extracted, wanted_llm_judge
 from spark_jobs.runs import digest, run_step
@@ -57,9 +56,8 @@ def extract(
     objectives = objectives or ObjectiveSettings()
     overrules = read_overrules(objectives.generic_file)
     judge = wanted_llm_judge(settings, llm, "extractor")
-    if settings.extractor == "embedded" and newest_judge(warehouse) is None:
-        say("extract: no embedded judge is fitted yet, fitting one on the train split")
-        fit_judge(warehouse, settings, null_outcome_is_success=null_outcome_is_success)
+    if settings.extractor == "embedded":
+        fit_if_none_is(warehouse, settings, "extract", null_outcome_is_success=null_outcome_is_success)
     extractor = judge.extractor if judge else resolve(warehouse, settings.extractor, "extractor")
     mine = f"extractor = {sql_text(extractor)}"
 

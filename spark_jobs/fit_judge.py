@@ -10,7 +10,7 @@ import datetime as dt
 import click
 from pyspark.sql import functions as F
 
-from l2a.errors import UsageError
+from l2a.errors import L2AError, UsageError
 from l2a.judge import store
 from l2a.options import Command, common
 from l2a.progress import bar, say
@@ -19,7 +19,7 @@ from l2a.tables.contracts import DIALOGUES, JUDGES
 from l2a.tables.warehouse import Warehouse
 from spark_jobs.command import start
 from spark_jobs.counts import Counts
-from spark_jobs.judging import newest_judge
+from spark_jobs.judging import newest_judge, read_of
 from spark_jobs.runs import digest, recorded
 from spark_jobs.slice import successful
 
@@ -33,7 +33,8 @@ def fit_judge(warehouse: Warehouse, settings: JudgeSettings, *, null_outcome_is_
     from l2a.judge.embedded import JUDGE_VERSION, FitDialogue, fit, fit_key
 
     train = warehouse.read(DIALOGUES).where((F.col("split") == "train") & successful(null_outcome_is_success))
-    # A sample by hash: bounded on the driver, and mostly the same dialogues when the logs have grown.
+    # A sample by hash, without what is not read of long messages: bounded on the driver, and mostly the same dialogues
+    # when the logs have grown.
     sample = train.orderBy(F.xxhash64("session_id"), "session_id").limit(settings.max_fit_dialogues)
     dialogues = [
         FitDialogue(
@@ -42,13 +43,13 @@ def fit_judge(warehouse: Warehouse, settings: JudgeSettings, *, null_outcome_is_
             goal=row["goal"],
             session_id=row["session_id"],
         )
-        for row in sample.select("session_id", "domain", "goal", "messages").toLocalIterator()
+        for row in sample.select("session_id", "domain", "goal", read_of("messages")).toLocalIterator()
     ]
     if not dialogues:
         raise UsageError("the embedded judge cannot be fitted: no successful dialogue is in the train split")
     key = fit_key(dialogues, size=settings.size, seed=settings.seed)
     newest = newest_judge(warehouse)
-    if newest is not None and newest["fitted_on"] == key:
+    if newest is not None and newest["fitted_on"] == key and _is_there(warehouse, newest["name"]):
         say(f"fit-judge: {newest['name']} was fitted on these dialogues, nothing to do")
         return str(newest["name"])
     # Killed and run again, it is the same run.
@@ -73,6 +74,23 @@ def fit_judge(warehouse: Warehouse, settings: JudgeSettings, *, null_outcome_is_
     warehouse.upsert(JUDGES, fitted, combine={"created_at": "s.created_at"}, unique=True)
     say(f"fit-judge: learnt {name} from {len(dialogues):,} train dialogues")
     return name
+
+
+def fit_if_none_is(warehouse: Warehouse, settings: JudgeSettings, step: str, *, null_outcome_is_success: bool) -> None:
+    """Fits the embedded judge for a step that needs it, where none is fitted yet."""
+    if newest_judge(warehouse) is None:
+        say(f"{step}: no embedded judge is fitted yet, fitting one on the train split")
+        fit_judge(warehouse, settings, null_outcome_is_success=null_outcome_is_success)
+
+
+def _is_there(warehouse: Warehouse, name: str) -> bool:
+    """Whether the judge's files are where its row says; a warehouse that was copied may have come without them."""
+    try:
+        store.load(store.read(warehouse.spark, warehouse.root, name))
+    except L2AError as error:
+        say(f"fit-judge: fitting it again: {error}")
+        return False
+    return True
 
 
 @click.command(cls=Command)

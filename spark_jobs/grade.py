@@ -26,6 +26,7 @@ from spark_jobs.command import all_again as all_again_option
 from spark_jobs.command import llm_given, llm_options, start
 from spark_jobs.command import max_failed_share as max_failed_share_option
 from spark_jobs.counts import Counts
+from spark_jobs.fit_judge import fit_if_none_is
 from spark_jobs.judging import judge_questions, resolve
 from spark_jobs.last_run import Since
 from spark_jobs.llm_judging import LLMJudge, judged, wanted_llm_judge
@@ -42,10 +43,13 @@ def grade(
     condition: str | None = None,
     max_failed_share: float = 1.0,
     all_again: bool = False,
+    null_outcome_is_success: bool = True,
 ) -> Counts | None:
-    """Grades the rollouts of one condition, or of all; None: nothing changed since the last time.
+    """Grades the rollouts of one condition, or of all; None: nothing changed since the last time. Fits the embedded
+    judge first where it is to grade and none is fitted.
 
     llm: who is asked by the grader `llm`. Rows of which the call failed are taken again by the next run.
+    null_outcome_is_success: whether the judge is fitted on dialogues without an outcome, too.
     Raises `UsageError` for a condition without rollouts, or an extractor without objectives; JobStopped when the
     endpoints end the job.
     """
@@ -56,6 +60,8 @@ def grade(
     extractor = resolve(warehouse, settings.extractor, "extractor")
     llm = llm or LLMSettings.model_validate({})
     judge = wanted_llm_judge(settings, llm, "grader")
+    if settings.grader == "embedded":
+        fit_if_none_is(warehouse, settings, "grade", null_outcome_is_success=null_outcome_is_success)
     grader = judge.grader if judge else resolve(warehouse, settings.grader, "grader")
     within = f"extractor = {sql_text(extractor)} AND grader = {sql_text(grader)}"
     if condition is not None:
@@ -221,6 +227,7 @@ def command(
         condition=condition,
         max_failed_share=settings.max_failed_share,
         all_again=all_again,
+        null_outcome_is_success=settings.ingest.null_outcome_is_success,
     )
 
 

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, Row
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from l2a.dialogue.types import Message
 from l2a.errors import UsageError
 from l2a.judge import store
+from l2a.judge.embedded.text import MAX_CHARS
 from l2a.judge.protocols import Dialogue, Judgement, Question
 from l2a.tables.contracts import GRADES, JUDGES, OBJECTIVES
 from l2a.tables.warehouse import Warehouse
@@ -68,6 +69,13 @@ def _llm_judge_there(warehouse: Warehouse, wanted: str, kind: Kind) -> str:
     raise UsageError(f"--{kind} {wanted}: give the full name of an LLM {kind} whose rows are there; there are: {there}")
 
 
+def read_of(messages: str) -> Column:
+    """The column of messages without what the embedded judge never reads of long ones: it need not travel."""
+    return F.transform(
+        messages, lambda m: F.struct(m["role"].alias("role"), F.substring(m["content"], 1, MAX_CHARS).alias("content"))
+    ).alias(messages)
+
+
 def _worker(warehouse: Warehouse, name: str) -> Callable[[], EmbeddedJudge]:
     shipped = warehouse.spark.sparkContext.broadcast(store.read(warehouse.spark, warehouse.root, name))
     return lambda: store.load(shipped.value)
@@ -101,8 +109,8 @@ def extract_facts(warehouse: Warehouse, name: str, dialogues: DataFrame) -> Data
                 schema=_FACTS,
             )
 
-    columns = ("session_id", "dialogue_version", "domain", "goal", "messages")
-    return _spread(warehouse, dialogues.select(*columns)).mapInArrow(
+    columns = ("session_id", "dialogue_version", "domain", "goal")
+    return _spread(warehouse, dialogues.select(*columns, read_of("messages"))).mapInArrow(
         run,
         "session_id string, dialogue_version string, "
         "facts array<struct<message_index:int,attribute:string,value:string>>, error string",
@@ -147,8 +155,9 @@ def judge_questions(warehouse: Warehouse, name: str, asked: DataFrame, key: list
 
     types = ", ".join(f"`{name}` {asked.schema[name].dataType.simpleString()}" for name in key)
     schema = f"{types}, {JUDGED}"
-    columns = ("text", "information", "context", "domain", "goal", "future")
-    return _spread(warehouse, asked.select(*key, *columns)).mapInArrow(run, schema)
+    columns = ("text", "information", "domain", "goal")
+    read = asked.select(*key, *columns, read_of("context"), read_of("future"))
+    return _spread(warehouse, read).mapInArrow(run, schema)
 
 
 def each(

@@ -18,7 +18,7 @@ from pyspark.storagelevel import StorageLevel
 from l2a.hindsight.objective import FACTS
 from l2a.judge.open import check_llm_name, is_llm
 from l2a.judge.protocols import Dialogue, Judgement, Question
-from l2a.llm.prompts import VERSION, grader_name
+from l2a.llm.prompts import extractor_name, grader_name
 from l2a.llm.prompts.extraction import extraction_request, read_facts
 from l2a.llm.prompts.grading import grading_request, read_judgement
 from l2a.llm.request import ChatRequest
@@ -43,7 +43,8 @@ class LLMJudge:
     @property
     def extractor(self) -> str:
         """As it stands in objectives.extractor."""
-        return f"llm:{self.model}@{self.model_version}:{self.settings.extraction}-{self.settings.prompt_form}-{VERSION}"
+        form = f"{self.settings.extraction}-{self.settings.prompt_form}"
+        return extractor_name(self.model, self.model_version, form)
 
     @property
     def grader(self) -> str:

@@ -73,7 +73,7 @@ def command(
     )
     for condition in BUILT_IN:
         rollout(tables, condition, settings.evaluate, max_failed_share=allowed)
-    grade(tables, settings.judge, settings.llm, max_failed_share=allowed)
+    grade(tables, settings.judge, settings.llm, max_failed_share=allowed, null_outcome_is_success=unknown)
     rows = evaluate(tables, settings.judge, settings.evaluate)
     tell(tables, settings, rows)
     say(next_steps(LOOKS, settings.warehouse))

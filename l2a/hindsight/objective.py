@@ -30,9 +30,12 @@ def supplied(facts: Column, context_end: Column, is_final: Column) -> Column:
             f["message_index"].alias("at"), F.concat(f["attribute"], F.lit(": "), f["value"]).alias("fact")
         ),
     )
-    before = F.filter(said, lambda f: f["at"] < context_end)["fact"]
+    before = F.transform(F.filter(said, lambda f: f["at"] < context_end), lambda f: F.lower(f["fact"]))
     after = F.array_sort(F.filter(said, lambda f: f["at"] >= context_end))["fact"]
-    new = F.array_except(F.array_distinct(after), before)
+    # "Destination: Paris" and "destination: paris" are one fact.
+    alike = F.transform(after, F.lower)
+    first = F.filter(after, lambda fact, place: F.array_position(alike, F.lower(fact)) == place + 1)
+    new = F.filter(first, lambda fact: ~F.array_contains(before, F.lower(fact)))
     return F.when(is_final, F.array().cast("array<string>")).otherwise(new)
 
 

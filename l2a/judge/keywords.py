@@ -28,7 +28,11 @@ class KeywordGrader:
 
 
 def _judge(question: Question) -> Judgement:
-    text = "" if STOP_MARK in question.text else readable(question.text, question.information)
+    text = (
+        ""
+        if STOP_MARK in question.text
+        else readable(question.text, question.information, (*question.context, *question.future))
+    )
     asked = {stem(word) for part in topical(text) for word in content_words(part)}
     best, place = 0.0, None
     for number, item in enumerate(question.information, 1):

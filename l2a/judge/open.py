@@ -87,13 +87,13 @@ def open_embedded(settings: Settings, name: str) -> EmbeddedJudge:
 
     files, path = fsspec.core.url_to_fs(f"{settings.warehouse}/_judges/{name}")
     with tempfile.TemporaryDirectory() as here:
-        for file in files.ls(path, detail=False):
-            files.get_file(file, str(Path(here) / Path(file).name))
         try:
+            for file in files.ls(path, detail=False):
+                files.get_file(file, str(Path(here) / Path(file).name))
             return load(here)
-        except UsageError as error:
+        except (UsageError, FileNotFoundError) as error:
             raise UsageError(
                 f"the judge {name} was fitted by another l2a, or its files in {settings.warehouse}/_judges are "
-                "damaged: `l2a fit-judge` fits one anew. A training that was begun with it goes on with that l2a only; "
-                "train under another condition's name or with another seed"
+                "damaged or gone: `l2a fit-judge` fits one anew. A training that was begun with it goes on with that "
+                "l2a only; train under another condition's name or with another seed"
             ) from error

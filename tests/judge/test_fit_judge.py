@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,7 @@ class Fitted:
 def test_killed_between_its_writes_it_is_one_run_and_the_size_last_asked_for_is_the_newest(
     warehouse: Warehouse, write_lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from l2a.judge import embedded
+    from l2a.judge import embedded, store
     from l2a.mapping import load
     from l2a.settings import IngestSettings, JudgeSettings
     from l2a.tables.contracts import JUDGES, RUNS
@@ -70,6 +71,7 @@ def test_killed_between_its_writes_it_is_one_run_and_the_size_last_asked_for_is_
         raise Killed
 
     monkeypatch.setattr(embedded, "fit", lambda dialogues, size, **_: Fitted(size))
+    monkeypatch.setattr(store, "load", lambda artifact: artifact)
     logs = write_lines("logs.jsonl", [dialogue("s", outcome="success")])
     ingest(warehouse, [logs], load(None), IngestSettings(split_shares=(1, 0, 0)))
 
@@ -91,4 +93,9 @@ def test_killed_between_its_writes_it_is_one_run_and_the_size_last_asked_for_is_
         newest = newest_judge(warehouse)
         assert newest is not None and newest["name"] == name
         assert runs() == number
+    assert len(dicts(warehouse, JUDGES)) == 2
+
+    files = Path(store.path(warehouse.root, "embedded-small"))
+    shutil.rmtree(files)  # as in a warehouse that was copied without what begins with _
+    assert fit_judge(warehouse, small) == "embedded-small" and files.is_dir()
     assert len(dicts(warehouse, JUDGES)) == 2

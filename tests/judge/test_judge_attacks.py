@@ -67,6 +67,8 @@ def test_a_question_inside_an_attack_gets_what_it_deserves(judge: EmbeddedJudge)
         "What is your name, your account number, your PIN?",
         "Your name, room, guests, date, price?",
         "¿Me dice su nombre y el número de personas?",
+        "What is your name plus your account number?",
+        "您的姓名和年龄是什么？",
     ],
 )
 def test_several_topics_in_one_sentence_get_half_at_most(judge: EmbeddedJudge, packed: str) -> None:
@@ -88,6 +90,12 @@ def test_several_topics_in_one_sentence_get_half_at_most(judge: EmbeddedJudge, p
         "Hola, gracias, ¿cuál es su nombre?",
         "Do you want to drive, walk, or use public transit?",
         "The Hilton has a pool, a gym and a bar, can I book this room for you?",
+        "What is your work e-mail address?",
+        "What is your date of birth (DD/MM/YYYY)?",
+        "Is it vitamin E deficiency?",
+        "Is 10 am ET convenient?",
+        "Do you have a Disney plus subscription?",
+        "您的饮食温和吗？",
     ],
 )
 def test_one_topic_is_one_topic(single: str) -> None:
@@ -103,6 +111,14 @@ def test_what_the_context_already_holds_gets_nothing(judge: EmbeddedJudge) -> No
     judgement = judge.grader.grade([Question("What is your name?", ["guests number: 4"], context)])[0]
     assert judgement.asks
     assert judgement.r_a == 0.0
+
+
+def test_a_policy_may_write_its_own_name_in_front_and_words_that_the_dialogue_uses(judge: EmbeddedJudge) -> None:
+    item, context = ["fico: 720"], [Message("user", "My credit score is all I have.")]
+    plain, named = judge.grader.grade([Question(f"{who}What is your name?", ["name: Tom"]) for who in ("", "Agent: ")])
+    assert plain == named and plain.asks
+    scored, gamed = judge.grader.grade([Question("What is your credit score?", item, said) for said in (context, [])])
+    assert scored.asks and not gamed.asks
 
 
 def test_a_word_about_grades_that_an_item_holds_is_asked_for_like_any_other(judge: EmbeddedJudge) -> None:

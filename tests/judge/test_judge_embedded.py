@@ -85,6 +85,36 @@ def test_replies_supply_their_values(judge: EmbeddedJudge) -> None:
     assert (4, "4") in found
 
 
+@pytest.mark.parametrize("role", ["assistant", "tool"])
+def test_a_question_waits_for_its_reply_through_all_that_the_expert_says(judge: EmbeddedJudge, role: str) -> None:
+    asked = [Message("user", "Hello"), Message("assistant", "Could I have your full name?")]
+    talk = Dialogue([*asked, Message(role, "Take your time."), Message("user", "Rosa Blum")])
+    facts = judge.extractor.extract([talk])[0]
+    assert [(fact.message_index, fact.value) for fact in facts if fact.attribute != "detail"] == [(3, "Rosa Blum")]
+    again = Question("Could I have your full name?", ["guests number: 4"], talk.messages)
+    assert judge.grader.grade([again])[0].r_a == 0.0, "it was answered"
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        (("我有一只小狗", "您叫什么名字？", "王小明"), "王小明"),
+        (("你好", "病了几天了？", "三天了"), "三天了"),
+        (("नमस्ते", "आप कहाँ रहते हैं?", "दिल्ली"), "दिल्ली"),
+        (("Hola", "¿Cómo se llama?", "Nu\u0301n\u0303ez"), "Nu\u0301n\u0303ez"),
+    ],
+)
+def test_values_are_whole_in_scripts_without_spaces_and_with_marks(
+    judge: EmbeddedJudge, said: tuple[str, ...], value: str
+) -> None:
+    assert value in {fact.value for fact in judge.extractor.extract([_talk(*said)])[0]}
+
+
+def test_what_was_said_in_a_script_without_spaces_is_not_supplied_again(judge: EmbeddedJudge) -> None:
+    facts = judge.extractor.extract([_talk("你好", "您叫什么名字？", "王小明", "您贵姓？", "王小明")])[0]
+    assert [fact.message_index for fact in facts if "小明" in fact.value] == [2]
+
+
 @pytest.mark.parametrize(
     "reply",
     ["I don't know.", "I forgot it", "no idea, sorry", "", "?!", "ok thanks", "It does not matter", "Why do you ask?"],

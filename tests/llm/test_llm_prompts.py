@@ -113,6 +113,17 @@ def test_facts_that_the_dialogue_does_not_bear_out_are_dropped_and_counted() -> 
         ("糖尿病", "我的膝盖从昨天开始疼得厉害", False),
         ("حمى", "عندي حمى منذ يومين يا دكتور", True),
         ("!!!", "Well!!! That is a lot of money.", False),
+        ("25 years", "I have had it for 3 years now", False),
+        ("account 99887766", "account 12345678", False),
+        ("3 days", "for three days, I think it began on Tuesday", True),
+        ("2:30 pm", "let us meet at 14:30 or 2:30, whatever suits you", True),
+        ("heart transplant", "we met at the art museum, and talked for hours", False),
+        ("高血压", "我的血糖一直很高,最近压力也大", False),
+        ("头痛三天", "我肚子痛了两天,今天吃了三次药", False),
+        ("头痛三天", "头很痛,已经三天了,吃什么都没用啊", True),
+        ("心脏病", "心情不好,总是担心自己有病,睡也睡不着", False),
+        ("मुंबई", "मैं दिल्ली में रहता हूँ और काम करता हूँ", False),
+        ("दिल्ली", "मैं दिल्ली में रहता हूँ और काम करता हूँ", True),
     ],
 )
 def test_a_value_needs_half_of_its_words_in_the_message(value: str, message: str, stands: bool) -> None:
@@ -126,9 +137,11 @@ def test_a_value_is_looked_up_in_a_megabyte_at_once() -> None:
     assert borne_out("word and word 78", words)
 
 
-def test_a_short_reply_takes_its_meaning_from_the_question() -> None:
-    talk = (Message("user", "hello"), Message("assistant", "Do you smoke?"), Message("user", "yes"))
-    parsed = json.dumps({"facts": [{"message": 2, "attribute": "smoker", "value": "is a smoker"}]})
+@pytest.mark.parametrize("between", [(), (Message("assistant", "Be honest."),), (Message("user", "Hm"),),
+                                     (Message("tool", "{}"), Message("user", "Well"))])  # fmt: skip
+def test_a_short_reply_takes_its_meaning_from_the_question(between: tuple[Message, ...]) -> None:
+    talk = (Message("user", "hello"), Message("assistant", "Do you smoke?"), *between, Message("user", "yes"))
+    parsed = json.dumps({"facts": [{"message": len(talk) - 1, "attribute": "smoker", "value": "is a smoker"}]})
     assert len(read_facts(parsed, talk).facts) == 1
 
 

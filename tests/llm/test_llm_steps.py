@@ -105,7 +105,7 @@ def test_information_comes_from_what_the_user_says_after_the_turn(sliced: Wareho
     assert [fact.split(": ")[1] for fact in second["information"]] == ["The blue."]
     assert (final["information"], final["decision"], final["request_id"]) == ([], "STOP", None)
     assert first["request_id"] == second["request_id"], "one call a dialogue"
-    assert first["extractor"] == "llm:chaos@1:dialogue-prefix-v1"
+    assert first["extractor"] == "llm:chaos@1:dialogue-prefix-v1.2"
 
 
 def test_one_call_a_turn_gives_the_same_objectives(sliced: Warehouse, chaos: RunningChaos) -> None:
@@ -182,4 +182,4 @@ def test_the_full_name_of_an_llm_judge_stands_for_itself_in_the_steps_that_ask_i
     assert named is not None and named.extractor == made.extractor
     assert wanted_llm_judge(JudgeSettings(), llm, "grader") is None
     with pytest.raises(UsageError, match=re.escape(f"make {made.extractor}")):
-        wanted_llm_judge(JudgeSettings(extractor="llm:judge@1:dialogue-prefix-v1"), llm, "extractor")
+        wanted_llm_judge(JudgeSettings(extractor="llm:judge@1:dialogue-prefix-v1.2"), llm, "extractor")

@@ -143,9 +143,12 @@ def check_forms(judge: ByLLM, logged: Sequence[Logged]) -> list[Finding]:
 def after(facts: Iterable[Fact], context_end: int) -> list[str]:
     """I*_t from the facts of a dialogue, as `l2a.hindsight.objective.supplied` has it in Spark."""
     told = sorted(facts, key=lambda fact: fact.message_index)
-    before = {str(fact) for fact in told if fact.message_index < context_end}
+    before = {str(fact).lower() for fact in told if fact.message_index < context_end}
     later = sorted((fact.message_index, str(fact)) for fact in told if fact.message_index >= context_end)
-    return [item for item in dict.fromkeys(item for _, item in later) if item not in before]
+    first: dict[str, str] = {}
+    for _, item in later:
+        first.setdefault(item.lower(), item)
+    return [item for alike, item in first.items() if alike not in before]
 
 
 def matched(one: Sequence[str], other: Sequence[str]) -> int:

@@ -21,7 +21,7 @@ from l2a.judge.encoder import Encoder
 
 Size = Literal["small", "full"]
 
-JUDGE_VERSION = 15
+JUDGE_VERSION = 16
 """Raised whenever the code would learn something else from the same logs, or answer differently from what it learnt."""
 
 _FORMAT = 4

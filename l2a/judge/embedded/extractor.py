@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from l2a.dialogue.asking import exchanges
 from l2a.dialogue.types import Fact, Message
 from l2a.judge.embedded.attributes import Attributes, name_question
 from l2a.judge.embedded.lexicon import EMPTY_WORDS, STOP_WORDS
 from l2a.judge.embedded.replies import optional, polar, polar_answer, refuses
 from l2a.judge.embedded.spans import Span, spans
-from l2a.judge.embedded.text import asks_back, sentence_spans, stem, topical, words
+from l2a.judge.embedded.text import asked_in, asks_back, novel, sentence_spans, stem, terms, topical, words
 from l2a.judge.embedded.values import MAX_READ, Values
 from l2a.judge.encoder import Encoded, Encoder
 from l2a.judge.protocols import Dialogue
@@ -70,15 +71,13 @@ class EmbeddedExtractor:
             stem(w) for w, _, _ in words(dialogue.domain or "")
         }
         said: set[str] = set()
-        pending: tuple[str, ...] = ()
-        for place, message in enumerate(dialogue.messages):
-            if message.role == "assistant":
-                pending = topical(message.content)
-            elif message.role == "user":
-                text = message.content[:MAX_READ]
+        for utterance, places in exchanges(dialogue.messages):
+            pending = asked_in(utterance, topical)
+            for place in places:
+                text = dialogue.messages[place].content[:MAX_READ]
                 found = self._message(text, encoded[text], pending, said, goal)
                 facts += [Fact(place, name, value) for name, value in _named(found, pending, names)]
-                said.update(word for word, _, _ in words(text))
+                said |= terms(text)
         return facts
 
     def _message(
@@ -88,8 +87,9 @@ class EmbeddedExtractor:
         score = self._values.score(text, encoded)
         every = words(text)
         choice = any(" or " in q.lower() for q in pending)
-        asked = set() if choice else {word for q in pending for word, _, _ in words(q)}
-        dull = [w in STOP_WORDS or w in said or w in asked or w in EMPTY_WORDS for w, _, _ in every]
+        known = said.union(*(() if choice else map(terms, pending)))
+        new = novel(text, known)
+        dull = [w in STOP_WORDS or w in EMPTY_WORDS or not new[j] for j, (w, _, _) in enumerate(every)]
         weak: list[int] = []
         strong: list[int] = []
         for start, end in sentence_spans(text):
@@ -134,13 +134,5 @@ def _named(found: Sequence[tuple[bool, str]], pending: Sequence[str], names: dic
 
 def replies(messages: Sequence[Message]) -> list[tuple[int, str]]:
     """(place of the reply, question) wherever an expert utterance held exactly one question and the user came next."""
-    found: list[tuple[int, str]] = []
-    pending: tuple[str, ...] = ()
-    for place, message in enumerate(messages):
-        if message.role == "assistant":
-            pending = topical(message.content)
-        elif message.role == "user":
-            if len(pending) == 1:
-                found.append((place, pending[0]))
-            pending = ()
-    return found
+    found = [(places, asked_in(utterance, topical)) for utterance, places in exchanges(messages)]
+    return [(places[0], asked[0]) for places, asked in found if places and len(asked) == 1]

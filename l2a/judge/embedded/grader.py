@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from l2a.dialogue.asking import exchanges
 from l2a.dialogue.types import STOP_MARK, Message
 from l2a.judge.embedded.crowding import Crowd
 from l2a.judge.embedded.guard import readable
 from l2a.judge.embedded.listing import lists_topics
 from l2a.judge.embedded.matching import Item, likeness, repetition
 from l2a.judge.embedded.replies import refuses
-from l2a.judge.embedded.text import questions, topical
+from l2a.judge.embedded.text import asked_in, questions, topical
 from l2a.judge.encoder import Encoded, Encoder
 from l2a.judge.protocols import Judgement, Question
 
@@ -122,7 +123,7 @@ def read_question(question: Question) -> Reading | Judgement:
     items = [item.strip() for item in question.information if isinstance(item, str) and item.strip()][:MAX_ITEMS]
     if not items:
         return Judgement(None, None, "the information set is empty: a STOP turn needs no grader")
-    text = "" if STOP_MARK in question.text else readable(question.text, items)
+    text = "" if STOP_MARK in question.text else readable(question.text, items, (*question.context, *question.future))
     parts = topical(text)[:MAX_QUESTIONS]
     return Reading(
         bool(questions(text)),
@@ -135,12 +136,7 @@ def read_question(question: Question) -> Reading | Judgement:
 def answered_questions(context: Sequence[Message]) -> list[str]:
     """Single questions of the context that the user answered, without a refusal, before the next expert utterance."""
     found: dict[str, None] = {}
-    pending: tuple[str, ...] = ()
-    for message in context:
-        if message.role == "assistant":
-            pending = questions(message.content)
-        elif message.role == "user" and pending:
-            if not refuses(message.content[:2000]):
-                found.update(dict.fromkeys(pending))
-            pending = ()
+    for utterance, places in exchanges(context):
+        if places and not refuses(context[places[0]].content[:2000]):
+            found.update(dict.fromkeys(asked_in(utterance, questions)))
     return list(found)

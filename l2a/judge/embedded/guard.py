@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from l2a.dialogue.types import Message
+
 MAX_CHARS = 1500
 """A question longer than this is not read further: it is no question that a person would answer."""
 
@@ -15,6 +17,7 @@ _FAKE_TURN = re.compile(
     r"|用户|助手|患者|医生) ?\** ?[:：]",
     re.IGNORECASE,
 )
+_OWN_NAME = re.compile(r"\A[#*> ]*(?:assistant|doctor|agent|expert|助手|医生) ?\** ?[:：]", re.IGNORECASE)
 _ABOUT_GRADES = re.compile(
     r"\b(?:score|grade|graded|grader|grading|judge|judging|rating|reward|r_a|content_score|format_score|full marks"
     r"|evaluator|ignore (?:all|the|any|previous|above))\b"
@@ -34,18 +37,20 @@ def visible(text: str) -> str:
     return "".join(c for c in folded if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Co", "Cn", "Cs"))
 
 
-def readable(text: str, items: Sequence[str]) -> str:
+def readable(text: str, items: Sequence[str], dialogue: Sequence[Message] = ()) -> str:
     """What a grader may read of `text`; empty where nothing of it is a question of the policy's own.
 
     Everything from the first fake turn on, markup, sentences about grades, and every word-for-word copy of an item of
-    the reference are taken out: a policy cannot know the reference, so a copy asks for nothing. A word that an item
-    itself holds is not about grades: a bank asks for credit scores.
+    the reference are taken out: a policy cannot know the reference, so a copy asks for nothing. A word that an item or
+    the logged dialogue itself holds is not about grades: a bank asks for credit scores. A policy may write its own name
+    in front.
     """
     from l2a.judge.embedded.text import sentences
 
     # Lines without the blanks around them, so that no pattern below has runs of blanks to try in every way.
     lines = (" ".join(line.split()) for line in visible(text[: 4 * MAX_CHARS]).splitlines())
     seen = "\n".join(line for line in lines if line)
+    seen = _OWN_NAME.sub("", seen)
     fake = _FAKE_TURN.search(seen)
     if fake:
         seen = seen[: fake.start()]
@@ -53,6 +58,9 @@ def readable(text: str, items: Sequence[str]) -> str:
     for item in sorted(items, key=len, reverse=True):
         if ":" in item and len(item) > 3:
             seen = re.sub(re.escape(visible(item)), " ", seen, flags=re.IGNORECASE)
-    known = set(_about_grades(" ".join(items)))
-    kept = [s for s in sentences(seen[:MAX_CHARS]) if known.issuperset(_about_grades(s))]
-    return "\n".join(kept).strip()
+    said = sentences(seen[:MAX_CHARS])
+    if any(map(_about_grades, said)):
+        theirs = (*items, *(message.content[:MAX_CHARS] for message in dialogue))
+        known = {word for one in theirs for word in _about_grades(one)}
+        said = [sentence for sentence in said if known.issuperset(_about_grades(sentence))]
+    return "\n".join(said).strip()

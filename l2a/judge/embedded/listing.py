@@ -10,8 +10,14 @@ from l2a.judge.embedded.text import AUX, REQUEST_VERBS, WH, content_words, words
 MANY = 5
 """So many things in a row are a list, whatever joins them."""
 
-_AND = r"\b(?:and|und|et|y|e|и|و|as well as|plus)\b|&|以及|和|、"
+# Words that join in one language are letters, abbreviations and parts of names in another: "vitamin E", "10 am ET",
+# "Disney plus", 温和.
+_AND = (
+    r"\b(?:and|und|as well as|plus (?=your|the|also))\b|(?-i:(?<=\s)(?:et|y|e|и|و)(?=\s))|&|以及|、"
+    r"|(?<![温柔暖平缓总饱调祥中共附随])和(?![谐平解睦气尚服])"
+)
 _SEPARATOR = re.compile(rf"{_AND}|[,，،;；/]|\bor\b", re.IGNORECASE)
+_DATE_FORM = re.compile(r"\b[dmy]{2,4}(?:/[dmy]{2,4})+\b", re.IGNORECASE)
 _JOINED = re.compile(_AND, re.IGNORECASE)
 _CHOICE = re.compile(r"\bor\b", re.IGNORECASE)
 # Where a clause may begin that asks: what comes before it greets, thanks or tells.
@@ -32,6 +38,7 @@ def lists_topics(question: str) -> bool:
 
     Two things joined by "and", three in a row, or five in any form. Alternatives to choose from are one thing.
     """
+    question = _DATE_FORM.sub("date", question)
     asking = _ASKING.search(question)
     asked = question[asking.end() :] if asking else question
     pieces = [piece for piece in _SEPARATOR.split(asked) if _names(piece)]

@@ -10,9 +10,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from l2a.dialogue.asking import last_utterance
 from l2a.dialogue.types import Message
 from l2a.judge.embedded.lexicon import EMPTY_WORDS, STOP_WORDS
-from l2a.judge.embedded.text import MAX_CHARS, content_words, sentence_spans, stem, topical, unspaced, words
+from l2a.judge.embedded.text import (
+    MAX_CHARS,
+    asked_in,
+    content_words,
+    sentence_spans,
+    stem,
+    topical,
+    unspaced,
+    words,
+)
 
 MAX_MESSAGES = 200
 """Messages of the future that are looked through."""
@@ -71,7 +81,7 @@ def source_of(attribute: str, value: str, future: Sequence[Message]) -> Source:
         if message.role == "user":
             share = looked_for.share(message.content[:MAX_CHARS])
             if share >= ENOUGH:
-                asked = _asked_before(future, place)
+                asked = asked_in(last_utterance(future, place), topical)
                 alike = len(named & {stem(word) for question in asked for word in content_words(question)})
                 found.append((share, alike, -place, asked))
     if not found:
@@ -80,18 +90,6 @@ def source_of(attribute: str, value: str, future: Sequence[Message]) -> Source:
     if not looked_for.telling and not alike and sum(one[0] == share for one in found) > 1:
         return UNKNOWN
     return Source(_shortened(future[-place].content[:MAX_CHARS], looked_for), asked)
-
-
-def _asked_before(future: Sequence[Message], place: int) -> tuple[str, ...]:
-    """The single questions of what the expert said last; experts and users write several messages in a row."""
-    asked: list[tuple[str, ...]] = []
-    while place > 0 and future[place - 1].role == "user":
-        place -= 1
-    while place > 0 and future[place - 1].role != "user":
-        place -= 1
-        if future[place].role == "assistant":
-            asked.insert(0, topical(future[place].content))
-    return tuple(question for several in asked for question in several)
 
 
 def _shortened(text: str, value: _Value) -> str:

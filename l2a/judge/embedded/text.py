@@ -5,10 +5,12 @@ English helps where it can (question words, stop words); other languages stand o
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 
-from l2a.dialogue.unspaced import UNSPACED
+from l2a.dialogue.unspaced import MARKS, UNSPACED
 from l2a.judge.embedded.lexicon import KINDS, NAMELESS_WORDS
 
 MAX_CHARS = 4000
@@ -20,7 +22,8 @@ _SENTENCE = re.compile(
     f"[^.!。！…\n{QUESTION_MARKS[:-1]}]*(?:\\.(?=\\w)[^.!。！…\n{QUESTION_MARKS[:-1]}]*)*[.!。！…\n{QUESTION_MARKS[:-1]}]*"
 )
 _ABBREVIATION = re.compile(r"\b(?:dr|mr|mrs|ms|st|ave|no|vs|etc|approx|e\.g|i\.e|a\.m|p\.m|[a-z])\.$", re.IGNORECASE)
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d+|[^\w\s]|_", re.UNICODE)
+_LETTERS = rf"(?:[^\W\d_]{MARKS}*)+"
+_WORD = re.compile(rf"{_LETTERS}(?:['’]{_LETTERS})*|\d+|[^\w\s]|_", re.UNICODE)
 _WIDE = re.compile(f"{UNSPACED}|[가-힯]")
 
 WH = "what|when|where|who|whom|whose|which|why|how"
@@ -50,7 +53,7 @@ _BACK = re.compile(
     re.IGNORECASE,
 )
 _ELLIPSIS = re.compile(
-    r"\b(?:and|your|the)\s+(?:[\w ]{1,30})\s+(?:please|as well)\b|\bas well,? please\b", re.IGNORECASE
+    r"\b(?:and|your|the)\s+(?:\w[\w ]{0,29})\s+(?:please|as well)\b|\bas well,? please\b", re.IGNORECASE
 )
 
 
@@ -118,9 +121,47 @@ def unspaced(word: str) -> bool:
     return bool(_WIDE.search(word))
 
 
+def terms(text: str) -> set[str]:
+    """What a text holds, to be met again: its words, and of a script without spaces its pairs of characters, too."""
+    return {term for run in _runs(text) for term in run}
+
+
+def novel(text: str, known: Collection[str]) -> list[bool]:
+    """For each of `words(text)`, whether it is new beside the terms that are known.
+
+    What is written without a space is new as a whole where a pair of its characters is: 小明, said after 小狗, is.
+    """
+    found: list[bool] = []
+    for run in _runs(text):
+        many = (len(run) + 1) // 2
+        telling = run if many == 1 else run[many:]
+        found += [any(term not in known for term in telling)] * many
+    return found
+
+
+@lru_cache(maxsize=20_000)
+def _runs(text: str) -> tuple[tuple[str, ...], ...]:
+    """Each word by itself, and of a script without spaces all characters of a run, and then its pairs."""
+    runs: list[list[str]] = []
+    last = -1
+    for word, start, end in words(text):
+        wide = unspaced(word)
+        if wide and last == start:
+            runs[-1].append(word)
+        else:
+            runs.append([word])
+        last = end if wide else -1
+    return tuple((*run, *(a + b for a, b in itertools.pairwise(run))) for run in runs)
+
+
 def topical(utterance: str) -> tuple[str, ...]:
     """The single questions of an utterance that ask for something nameable; "How can I help?" asks for everything."""
     return tuple(question for question in questions(utterance) if content_words(question))
+
+
+def asked_in(utterance: Sequence[str], read: Callable[[str], tuple[str, ...]]) -> tuple[str, ...]:
+    """The single questions, each once, that `read` (questions, topical) finds in the messages of one utterance."""
+    return tuple(dict.fromkeys(question for message in utterance for question in read(message)))
 
 
 def content_words(text: str) -> list[str]:

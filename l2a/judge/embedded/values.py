@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from l2a.dialogue.asking import exchanges
 from l2a.dialogue.types import Message
 from l2a.judge.embedded.lexicon import STOP_WORDS
-from l2a.judge.embedded.text import questions, words
+from l2a.judge.embedded.text import asked_in, questions, words
 from l2a.judge.encoder import Encoded, Encoder
 
 SHORT = 4
@@ -85,15 +86,11 @@ def hear(messages: Sequence[Message]) -> list[Heard]:
     """The user messages of a dialogue. A word is echoed if a later expert utterance says it and none before did."""
     found: list[Heard] = []
     expert = [{w for w, _, _ in words(m.content)} if m.role == "assistant" else set() for m in messages]
-    pending: tuple[str, ...] = ()
-    before: set[str] = set()
-    for place, message in enumerate(messages):
-        if message.role == "assistant":
-            pending = questions(message.content)
-            before |= expert[place]
-        elif message.role == "user":
-            later = set().union(*expert[place + 1 :]) - before
-            text = message.content[:MAX_READ]
+    for utterance, places in exchanges(messages):
+        pending = asked_in(utterance, questions)
+        for place in places:
+            later = set().union(*expert[place + 1 :]).difference(*expert[:place])
+            text = messages[place].content[:MAX_READ]
             found.append(Heard(text, pending, tuple(w in later for w, _, _ in words(text))))
     return found
 

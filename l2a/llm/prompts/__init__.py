@@ -24,6 +24,13 @@ def grader_name(model: str, model_version: str, form: Form) -> str:
     return f"llm:{model}@{model_version}:{form}-{VERSION}"
 
 
+def extractor_name(model: str, model_version: str, form: str) -> str:
+    """An LLM extractor's name, as in `objectives.extractor`: what it says is also checked, by a rule of ours."""
+    from l2a.llm.prompts.borne_out import RULE
+
+    return f"llm:{model}@{model_version}:{form}-{VERSION}.{RULE}"
+
+
 @cache
 def instructions(name: str, version: str = VERSION) -> str:
     """The text of a prompt file, such as `extract`."""

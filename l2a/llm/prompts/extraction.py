@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from l2a.dialogue.asking import last_utterance
 from l2a.dialogue.types import Fact, Message
 from l2a.judge.protocols import Dialogue
 from l2a.llm.prompts import VERSION, Form, instructions
@@ -113,9 +114,7 @@ def read_facts(parsed: str, messages: Sequence[Message], context_end: int = 0) -
 
 
 def _stands(value: str, messages: Sequence[Message], number: int) -> bool:
-    before = messages[number - 1] if number else None
-    question = before.content if before is not None and before.role == "assistant" else ""
-    return borne_out(value, messages[number].content, question)
+    return borne_out(value, messages[number].content, " ".join(last_utterance(messages, number)))
 
 
 def _one_line(text: str) -> str:

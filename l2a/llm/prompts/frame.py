@@ -15,6 +15,8 @@ from typing import Any
 
 from l2a.dialogue.types import Message
 
+GOAL_CHARACTERS = 1_000
+"""Of a goal: it is part of the instructions, which are never cut to make a prompt fit."""
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 """A string of a JSON text. The brackets outside are JSON's own."""
 _ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", 0x2028: "\\u2028", 0x2029: "\\u2029", 0x85: "\\u0085"}
@@ -40,6 +42,7 @@ def dialogue_lines(messages: Sequence[Message], first: int = 0) -> str:
 
 
 def about(goal: str | None, domain: str | None) -> str:
-    """A line of data about goal and domain; the goal of a dialogue is not always known."""
-    known = {"goal": goal, "domain": domain}
+    """A line of data about goal and domain; the goal of a dialogue is not always known, and cut where it is a book."""
+    cut = goal[:GOAL_CHARACTERS] + "…" if goal and len(goal) > GOAL_CHARACTERS else goal
+    known = {"goal": cut, "domain": domain}
     return data({name: value for name, value in known.items() if value}) if goal or domain else "{}"
