@@ -5,8 +5,9 @@ champion.
     version = registry.newest("grpo")
     folder = registry.fetch(version)
 
-A registered model has the condition's name. What l2a made is told by the tag `l2a.model_version`, so a registry that
-others use too is no trouble: their models are not seen, and never touched.
+A registered model has the condition's name. What l2a made is told by the tag `l2a.model_version`, and for which
+experiment (`[train] experiment`) by `l2a.experiment`, so a registry that others use too is no trouble: their models,
+and those of another warehouse with an experiment of its own, are not seen, and never touched.
 
 MLflow takes seconds to import, so nothing is imported before something has to be asked.
 """
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 FULL, ADAPTER = "full", "adapter"
+EXPERIMENT = "l2a.experiment"
+"""Tag of models and versions."""
 MEASURED = "## Measured"
 """Opens the part of a model card that evaluations write."""
 _PAGE = 200
@@ -87,15 +90,18 @@ def tracking_uri(settings: Settings) -> str:
 class Registry:
     """MLflow's model registry, as l2a reads it. Methods raise EnvironmentProblem where MLflow cannot be asked."""
 
-    def __init__(self, uri: str, cache: Path | None = None) -> None:
-        """cache: folder for models that are downloaded; None: l2a's part of the user's cache folder."""
+    def __init__(self, uri: str, experiment: str, cache: Path | None = None) -> None:
+        """experiment: whose models are seen. cache: folder for models that are downloaded; None: l2a's part of the
+        user's cache folder.
+        """
         self.uri = uri
+        self._experiment = experiment
         self._cache = cache
 
     @classmethod
     def open(cls, settings: Settings) -> Registry:
         """The registry of these settings. Nothing is asked yet."""
-        return cls(tracking_uri(settings))
+        return cls(tracking_uri(settings), settings.train.experiment)
 
     def conditions(self) -> list[str]:
         """The conditions with a registered version, sorted."""
@@ -117,7 +123,7 @@ class Registry:
                     wanted, max_results=_PAGE, order_by=["version_number DESC"], page_token=token
                 )
             )
-            yield from (version for version in map(_version, found) if version is not None)
+            yield from (version for version in map(self._version, found) if version is not None)
 
     def named(self, condition: str) -> Version | None:
         """The version that a name means to whoever asks a model: the champion's for `champion`, else the newest."""
@@ -204,9 +210,13 @@ class Registry:
                 continue
             with explained(self.uri):
                 found = client.get_model_version(model.name, str(model.aliases[CHAMPION]))
-            version = _version(found)
+            version = self._version(found)
             if version is not None:
                 yield found.tags.get("l2a.crowned_at", ""), version
+
+    def _version(self, found: ModelVersion) -> Version | None:
+        """None: another's. Versions of an older l2a do not say whose they are."""
+        return _version(found) if found.tags.get(EXPERIMENT, self._experiment) == self._experiment else None
 
     def _models(self) -> list[Any]:
         client = self._client

@@ -6,6 +6,7 @@ where the grader gives it 0 against everything that this user supplies: no call 
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,10 +16,12 @@ from l2a.dialogue.utterance import parse
 from l2a.errors import UsageError
 from l2a.judge.open import open_grader
 from l2a.judge.protocols import Grader, Question
+from l2a.output_file import replacing
 from training import models
 from training.base import base
 from training.data import Turn, by_dialogue
 from training.job import Job
+from training.ranks import barrier, is_main
 from training.rendering import Renderer
 from training.sft import sft
 from training.stages import Stage, fit_model
@@ -43,7 +46,7 @@ def _train(job: Job, start: Stage, checkpoints: Path, target: Path) -> dict[str,
     part = job.recipe.dpo
     tokenizer = models.tokenizer_of(start.model)
     renderer = Renderer(tokenizer, job.prompt_limit)
-    pairs = rejected(job.train, open_grader(job.settings, job.grader, job.root), job.seed)
+    pairs = _pairs(job, checkpoints / "pairs.json")
     if not pairs:
         raise UsageError("dpo: no turn has a question from elsewhere that the grader finds irrelevant")
     rows = [
@@ -81,6 +84,17 @@ def _train(job: Job, start: Stage, checkpoints: Path, target: Path) -> dict[str,
         "shortened": renderer.shortened,
         "grader": job.grader,
     }
+
+
+def _pairs(job: Job, file: Path) -> list[tuple[Turn, str]]:
+    """The pairs, drawn once: whoever goes on, and each of several processes, learns from the same ones."""
+    if is_main() and not file.is_file():
+        places = {id(turn): place for place, turn in enumerate(job.train)}
+        found = rejected(job.train, open_grader(job.settings, job.grader, job.root), job.seed)
+        with replacing(file) as text:
+            json.dump([(places[id(turn)], other) for turn, other in found], text)
+    barrier()
+    return [(job.train[place], other) for place, other in json.loads(file.read_text(encoding="utf-8"))]
 
 
 def rejected(turns: Sequence[Turn], grader: Grader, seed: int) -> list[tuple[Turn, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 
 from l2a.settings import Settings
@@ -43,11 +44,20 @@ def dry_run(settings: Settings, recipe: Recipe, method: str, seed: int) -> list[
         f"{too_long:.1%} would lose their oldest messages",
         f"model        {recipe.model.source}, {parameters / 1e6:,.1f} M parameters"
         + (f", adapters of rank {recipe.model.lora.rank}" if recipe.model.lora else ""),
+        *_answers(recipe, method),
         f"steps        {steps:,}"
         + (" at most: a turn for which no irrelevant question is found is left out" if method == "dpo" else ""),
         f"memory       about {memory:,.1f} GiB for weights, gradients and optimizer, on all devices; answers need more",
         f"hours        about {hours:,.2f} on one core (float32) or one 80 GB card (bfloat16), at a usual speed",
     ]
+
+
+def _answers(recipe: Recipe, method: str) -> list[str]:
+    """Where the answers that are rewarded come from, where that has to be there."""
+    if method not in RL_METHODS or not recipe.rl_of(method).use_vllm:
+        return []
+    here = "" if importlib.util.find_spec("vllm") else ", which is not installed here"
+    return [f"answers      from vLLM on a GPU (rl.vllm_mode {recipe.rl_of(method).vllm_mode}){here}"]
 
 
 def _has_reference(recipe: Recipe, method: str) -> bool:

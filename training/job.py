@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,7 +88,10 @@ class Job:
                 "the trained model's weights were not saved in one piece: with DeepSpeed's ZeRO 3 set "
                 "zero3_save_16bit_model, and run the same command again; it goes on from the last checkpoint"
             )
+        if is_main() and getattr(trainer, "is_fsdp_enabled", False):
+            models.cast(target, self.recipe.model.dtype)
         (target / "training_args.bin").unlink(missing_ok=True)
+        shutil.rmtree(target / "ref", ignore_errors=True)  # the adapter that the divergence was measured from
         models.tokenizer_of(start).save_pretrained(str(target))
         if models.is_tiny(start):
             models.copy_tokenizer(start, target)

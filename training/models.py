@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import json
 import os
 import shutil
@@ -105,6 +106,25 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
     tokenizer.save_pretrained(str(folder))
 
 
+def cast(folder: Path, dtype: str) -> None:
+    """Rewrites the weights of a saved model in a recipe's precision: FSDP trains, and gathers, in float32."""
+    import torch
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    wanted = getattr(torch, dtype)
+    for file in folder.glob("*.safetensors"):
+        with safe_open(file, "pt") as held:
+            told = held.metadata()
+            weights = {name: held.get_tensor(name) for name in held.keys()}  # noqa: SIM118 it is no dict
+        if any(one.is_floating_point() and one.dtype != wanted for one in weights.values()):
+            save_file({n: one.to(wanted) if one.is_floating_point() else one for n, one in weights.items()}, file, told)
+    config = folder / "config.json"
+    if config.is_file():
+        said = json.loads(config.read_text(encoding="utf-8"))
+        config.write_text(json.dumps({**said, "dtype": dtype}, indent=2) + "\n", encoding="utf-8")
+
+
 def base_of(folder: Path) -> str | None:
     """The model that an adapter stands on; None: the folder holds a whole model."""
     file = folder / ADAPTER
@@ -128,6 +148,14 @@ def on_cpu() -> bool:
     import torch
 
     return not torch.cuda.is_available()
+
+
+def release() -> None:
+    """Gives back the memory of models that nobody uses any more; trainers are cycles, which wait for the collector."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 @functools.cache

@@ -27,11 +27,14 @@ def heldout_perplexity(folder: Path, job: Job) -> float | None:
     A word is a run of letters or digits, a punctuation mark, or one character of a script that writes without spaces.
     """
     import torch
+    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
 
     dialogues = sorted(by_dialogue(job.dev), key=lambda own: share_of(own[0].dialogue.session_id, 0))
     turns = [own[-1] for own in dialogues[:DIALOGUES]]
     if not turns:
         return None
+    # This process reads it alone: after a training by ZeRO 3 a model would be made in parts that all others hold, too.
+    unset_hf_deepspeed_config()
     model = models.load_for_training(folder, job.recipe.model).eval()
     if not models.on_cpu():
         model = model.to("cuda")

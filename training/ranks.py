@@ -14,9 +14,22 @@ def world_size() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def rank() -> int:
+    """Which of them this one is, from 0."""
+    return int(os.environ.get("RANK", "0"))
+
+
 def is_main() -> bool:
     """Whether this process is the one that writes."""
-    return os.environ.get("RANK", "0") == "0"
+    return rank() == 0
+
+
+def take_one_device() -> None:
+    """Leaves a training of one process one GPU, the first that it may see: the trainers would spread it over all of
+    them in a way that they then refuse. Called before anything looks for GPUs; several: `accelerate launch`."""
+    if world_size() == 1:
+        seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+        os.environ["CUDA_VISIBLE_DEVICES"] = "0" if seen is None else seen.split(",")[0]
 
 
 def barrier() -> None:

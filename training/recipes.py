@@ -127,9 +127,8 @@ class Rl(Fitting):
     temperature: float = Field(default=1.0, gt=0)
     reward_beta: float = Field(default=2.0, ge=0)
     kl: float = Field(default=0.0, ge=0)
-    """Weight of the divergence from the model that RL starts from (with LoRA: from the model without adapters), TRL's
-    `beta`; 0 as published. Keeps a small model, whose grader reads meaning and not grammar, from unlearning its
-    language."""
+    """Weight of the divergence from the model that RL starts from, TRL's `beta`; 0 as published. Keeps a small model,
+    whose grader reads meaning and not grammar, from unlearning its language."""
     stop_share: float = Field(default=1 / 3, gt=0, lt=1)
     """Of the prompts, those at STOP turns."""
     start: Literal["base", "sft"] = "base"

@@ -12,20 +12,21 @@ grpo-sum      R = R_s + R_a + Omega
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from l2a.errors import UsageError
+from l2a.errors import EnvironmentProblem, UsageError
 from l2a.judge.open import open_grader
 from l2a.reward.values import Form
 from training import models
 from training.base import base
 from training.data import Turn, share_of
 from training.job import Job
-from training.ranks import world_size
+from training.ranks import rank, world_size
 from training.recipes import Rl
 from training.rendering import Renderer
 from training.reward import Reward, row
@@ -120,7 +121,7 @@ def _train(job: Job, method: str, part: Rl, start: Stage, checkpoints: Path, tar
         job.recipe.model.max_length - part.completion_tokens,
         method not in WITHOUT_STOP_RULE,
     )
-    judge = open_grader(job.settings, job.grader, job.root)
+    judge = open_grader(job.settings, job.grader, job.root, ranks=world_size(), rank=rank())
     reward = Reward(judge, FORMS.get(method, "product"), part.reward_beta, part.completion_tokens)
     trainer = trainer_of(job, method, part, start, renderer, reward, checkpoints)
     reward.ends = trainer.eos_token_ids
@@ -159,6 +160,22 @@ def trainer_of(
         processing_class=renderer.tokenizer,
         peft_config=models.adapters(start.model, job.recipe.model),
     )
+
+
+def check_vllm(part: Rl) -> None:
+    """Raises `EnvironmentProblem` where answers are to come from vLLM, and cannot here."""
+    if not part.use_vllm:
+        return
+    without = "or set use_vllm = false in the recipe's [rl]"
+    if importlib.util.find_spec("vllm") is None:
+        raise EnvironmentProblem(
+            "the recipe takes answers from vLLM (rl.use_vllm), which is not installed: in l2a's checkout, "
+            f"`pip install '.[train,serve]'`, {without}"
+        )
+    if models.on_cpu():
+        raise EnvironmentProblem(
+            f"the recipe takes answers from vLLM (rl.use_vllm), beside a training on a GPU; there is none: {without}"
+        )
 
 
 def hacking(history: Sequence[dict[str, float]]) -> str | None:

@@ -23,6 +23,7 @@ from typing import Any
 
 from l2a.errors import EnvironmentProblem
 from l2a.progress import bar, say
+from training import models
 from training.locks import held
 from training.ranks import barrier, is_main
 
@@ -92,6 +93,7 @@ class Stage:
         made = Path(tempfile.mkdtemp(prefix=_HALF, dir=self.folder))
         try:
             facts = work(checkpoints, made)
+            models.release()
             if is_main():
                 (made / "l2a.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
                 os.sync()  # a machine that goes down now must not leave a model of empty files

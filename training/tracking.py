@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import l2a
-from l2a.mlflow_client import explained, quoted
-from l2a.registry import tracking_uri
+from l2a.errors import UsageError
+from l2a.mlflow_client import explained, quoted, redacted
+from l2a.registry import EXPERIMENT, tracking_uri
 from l2a.serving.folder import digest
 from l2a.settings import Settings
 from training.stages import disk_full
@@ -63,6 +64,7 @@ class Run:
         if self.uri.startswith("sqlite:///"):
             Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         self._condition = condition
+        self._experiment_name = settings.train.experiment
         self.run_id = self._begin(settings, run_id)
 
     @_asks
@@ -71,14 +73,38 @@ class Run:
 
         mlflow.set_tracking_uri(self.uri)
         self._client = mlflow.MlflowClient(self.uri)
+        self._check_ours()
         if run_id is None:
             made = self._client.create_run(self._experiment(settings), run_name=self._condition)
             run_id = str(made.info.run_id)
         self._client.update_run(run_id, status="RUNNING")
         return run_id
 
+    def _check_ours(self) -> None:
+        """Raises UsageError where a model of the condition's name is somebody else's, before anything is trained."""
+        import mlflow.exceptions
+
+        try:
+            tags = self._client.get_registered_model(self._condition).tags
+        except mlflow.exceptions.MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return
+            raise
+        whose = tags.get(EXPERIMENT)
+        if whose is None:
+            # An older l2a did not say so on the model.
+            versions = self._client.search_model_versions(f"name = {quoted(self._condition)}")
+            if not versions or any("l2a.model_version" in version.tags for version in versions):
+                return
+        if whose != self._experiment_name:
+            raise UsageError(
+                f"the registry at {redacted(self.uri)} has a model {self._condition} that is "
+                + (f"of the experiment {whose}" if whose else "not l2a's")
+                + ": train under another condition's name, or set [train] experiment"
+            )
+
     def _experiment(self, settings: Settings) -> str:
-        name = settings.train.experiment
+        name = self._experiment_name
         found = self._client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
@@ -128,7 +154,9 @@ class Run:
         version = digest(model)
         training = tags["l2a.training_id"]
         try:
-            self._client.create_registered_model(self._condition, description="A policy under evaluation (l2a).")
+            self._client.create_registered_model(
+                self._condition, {EXPERIMENT: self._experiment_name}, "A policy under evaluation (l2a)."
+            )
         except mlflow.exceptions.MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -147,7 +175,7 @@ class Run:
                 self._condition,
                 source,
                 self.run_id,
-                tags={**tags, "l2a.model_version": version},
+                tags={**tags, "l2a.model_version": version, EXPERIMENT: self._experiment_name},
                 description=card[:5000],
             )
             number = int(made.version)

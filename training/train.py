@@ -25,10 +25,10 @@ from training.dpo import dpo
 from training.finished import Training, leave
 from training.job import Job
 from training.perplexity import heldout_perplexity
-from training.ranks import is_main
+from training.ranks import is_main, take_one_device
 from training.recipes import RL_METHODS, Recipe
 from training.rendering import prompt_digest
-from training.rl import WITHOUT_STOP_RULE, answers_at_once, rl, usable
+from training.rl import WITHOUT_STOP_RULE, answers_at_once, check_vllm, rl, usable
 from training.sft import sft
 from training.stages import Stage, disk_full
 from training.state import State, alone, begin, fresh, save
@@ -79,6 +79,7 @@ def train(settings: Settings, recipe: Recipe, method: str, condition: str, seed:
         )
     quoted(condition)  # what the registry cannot search for is refused now, not when the model is trained
     root = training_folder(settings)
+    take_one_device()
     if recipe.model.source == "tiny":
         models.share_cores()
     with alone(root, condition):
@@ -103,6 +104,8 @@ def train(settings: Settings, recipe: Recipe, method: str, condition: str, seed:
             state = fresh(settings, asked)
             job, wanted = _prepared(settings, recipe, state)
         models.check(recipe, updates=method != "base")
+        if method in RL_METHODS:
+            check_vllm(recipe.rl_of(method))
         state.training_id, state.finished = wanted, False
         try:
             save(file, state)
@@ -135,17 +138,25 @@ def _work(settings: Settings, job: Job, state: State, file: Path, condition: str
     job = replace(job, tracker=run)
     clock = time.monotonic()
     try:
-        stage = _stage(job, method)
+        try:
+            stage = _stage(job, method)
+        finally:
+            state.seconds += time.monotonic() - clock
+        save(file, state)
+        return _registered(settings, job, state, file, condition, method, stage, run)
     except BaseException:
-        state.seconds += time.monotonic() - clock
         # What it ended with is what has to be told: on a full disk neither of these can be written.
         with contextlib.suppress(Exception):
             save(file, state)
         with contextlib.suppress(Exception):
             run.failed()
         raise
-    state.seconds += time.monotonic() - clock
-    save(file, state)
+
+
+def _registered(
+    settings: Settings, job: Job, state: State, file: Path, condition: str, method: str, stage: Stage, run: Run
+) -> Training:
+    """Measures what a training made, registers it and leaves its row."""
     facts = stage.facts
     if facts.get("hacking"):
         say(f"train {condition}: WARNING, {facts['hacking']}: look at its questions before you trust it")

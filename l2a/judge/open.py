@@ -60,15 +60,18 @@ def embedded_name(settings: Settings, wanted: str, kind: str) -> str:
     return found[0]
 
 
-def open_grader(settings: Settings, name: str, folder: Path) -> Grader:
-    """The grader of that full name, ready. folder: where an LLM's answers are kept.
+def open_grader(settings: Settings, name: str, folder: Path, *, ranks: int = 1, rank: int = 0) -> Grader:
+    """The grader of that full name, ready. folder: where an LLM's answers are kept. ranks, rank: of the processes that
+    ask one, which share the spending limit and the calls in flight.
 
     Raises `UsageError` where the settings make another LLM grader.
     """
     if is_llm(name):
         from l2a.judge.over_http import HttpGrader
+        from l2a.llm.sync import Asker
 
-        grader = HttpGrader(settings.llm, settings.judge.prompt_form, folder / "grades.sqlite")
+        asker = Asker(settings.llm, tasks=ranks, number=rank)
+        grader = HttpGrader(settings.llm, settings.judge.prompt_form, folder / "grades.sqlite", asker=asker)
         if grader.name != name:
             # What it says would stand under the other's name in stages, tables and the model's card.
             grader.close()

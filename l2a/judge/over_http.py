@@ -18,6 +18,9 @@ from l2a.llm.settings import LLMSettings
 from l2a.llm.sync import Asker
 from l2a.llm.versions import resolve_model_version
 
+BUSY_SECONDS = 60.0
+"""How long one process of a training waits while others keep their answers."""
+
 
 class HttpGrader:
     """Implements `l2a.judge.protocols.Grader` over OpenAI-compatible endpoints. Temperature 0.
@@ -40,7 +43,7 @@ class HttpGrader:
         self._version = resolve_model_version(settings)
         self._model = settings.model or ""
         answers.parent.mkdir(parents=True, exist_ok=True)
-        self._kept = sqlite3.connect(answers, check_same_thread=False)
+        self._kept = sqlite3.connect(answers, timeout=BUSY_SECONDS, check_same_thread=False)
         self._kept.execute("CREATE TABLE IF NOT EXISTS answers (request_id TEXT PRIMARY KEY, parsed TEXT NOT NULL)")
         self.paid = 0
         """Distinct requests that were asked so far."""

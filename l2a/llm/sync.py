@@ -48,15 +48,21 @@ def answer_batches(
 
 
 class Asker:
-    """Asks again and again within one job, whose spending limit holds for all of it."""
+    """Asks again and again within one job, whose spending limit holds for all of it.
 
-    def __init__(self, settings: LLMSettings) -> None:
-        self._settings = settings
+    tasks, number: how many processes of the job ask, each with its share of the limit and of the calls in flight, and
+    which of them this is.
+    """
+
+    def __init__(self, settings: LLMSettings, *, tasks: int = 1, number: int = 0) -> None:
+        limit = settings.spending_limit
+        self._settings = settings.model_copy(update={"spending_limit": None if limit is None else limit / tasks})
+        self._tasks, self._number = tasks, number
         self._spent = 0.0
 
     def batches(self, requests: Iterable[ChatRequest]) -> Iterator[list[AnswerRow]]:
         """As `answer_batches`. Raises JobStopped."""
-        engine = Engine(self._settings)
+        engine = Engine(self._settings, tasks=self._tasks, number=self._number)
         engine.spent_elsewhere = self._spent
         try:
             yield from answer_batches(requests, self._settings, engine=engine)

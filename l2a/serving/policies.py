@@ -94,6 +94,11 @@ def _base(versions: Mapping[str, Version], adapters: Sequence[str]) -> Path | st
         said = versions[name].base
         if not said:
             raise UsageError(f"{versions[name].title} is an adapter, and nothing says on which base: train it again")
+        if Path(said).is_absolute() and not Path(said).is_dir():
+            raise UsageError(
+                f"{versions[name].title} is an adapter on the model in {said}, which is not on this machine: the "
+                "folder of trainings ([train] folder) has to be where its policies are served"
+            )
         bases[str(Path(said).absolute()) if Path(said).is_dir() else said] = name
     if len(bases) > 1:
         told = ", ".join(f"{name} on {base}" for base, name in bases.items())

@@ -147,7 +147,10 @@ class TrainSettings(Section):
     tracking_uri: str | None = Field(
         default=None, description="MLflow's tracking server or database; unset: SQLite in the warehouse's _mlflow."
     )
-    experiment: str = Field(default="l2a", description="MLflow's experiment that trainings are runs of.")
+    experiment: str = Field(
+        default="l2a",
+        description="MLflow's experiment that trainings are runs of. Warehouses with one MLflow need one each.",
+    )
     folder: str | None = Field(
         default=None, description="Folder of checkpoints and finished models; unset: the warehouse's _training."
     )

@@ -69,6 +69,19 @@ def test_askings_of_one_job_share_its_limit() -> None:
             list(asker.batches([request("one more")]))
 
 
+def test_processes_of_one_job_share_its_limit() -> None:
+    usage = {"prompt_tokens": 2, "completion_tokens": 1}
+    with chaos_endpoint(ChaosSettings(faults={Fault.HOSTILE: 1.0})) as chaos:
+        body = {"choices": [{"message": {"content": "a"}}], "usage": usage}
+        chaos.server._hostile = {"": (json.dumps(body).encode(), {})}
+        settings = quick(chaos.url, prices=ONE_A_TOKEN, spending_limit=10.0)
+        for number in range(2):
+            asker = Asker(settings, tasks=2, number=number)
+            assert len([row for rows in asker.batches([request(f"{number}")]) for row in rows]) == 1
+            with pytest.raises(errors.SpendingLimitReached, match=r"6\.0000 of 5\.0000"):
+                list(asker.batches([request("one more")]))
+
+
 def test_a_limit_wants_the_price_of_the_policy_that_is_asked() -> None:
     from spark_jobs.llm_policy import llm_policy
 

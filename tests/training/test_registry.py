@@ -98,7 +98,7 @@ def test_a_model_elsewhere_is_downloaded_once(
 ) -> None:
     version = registry.newest("sft")
     assert version is not None
-    elsewhere = Registry(registry.uri, cache=tmp_path / "cache")
+    elsewhere = Registry(registry.uri, "l2a", cache=tmp_path / "cache")
     monkeypatch.setattr("l2a.registry.local_path", lambda uri: None)  # as for s3://
     folder = elsewhere.fetch(version)
     assert folder == tmp_path / "cache" / version.model_version
@@ -163,6 +163,6 @@ def test_a_server_that_is_down_is_one_sentence(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     uri = "http://ada:secret@127.0.0.1:9"
     with pytest.raises(EnvironmentProblem, match="does not answer") as caught:
-        Registry(uri).newest("sft")
+        Registry(uri, "l2a").newest("sft")
     assert "secret" not in str(caught.value)
     assert redacted(uri) == "http://***@127.0.0.1:9"

@@ -39,6 +39,33 @@ def test_a_model_is_registered_once_whatever_its_condition_is_called(tmp_path: P
     assert found is not None and (found.number, found.model_version) == first
 
 
+def test_a_name_that_is_somebody_elses_model_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    from mlflow.tracking import MlflowClient
+
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    mine, theirs = settings_of(tmp_path), settings(tmp_path, train={"experiment": "production"})
+    first = Run(mine, "sft", None).register(model, TAGS, "# card")
+    with pytest.raises(UsageError, match="a model sft that is of the experiment l2a"):
+        Run(theirs, "sft", None)
+    assert Registry.open(mine).newest("sft") is not None and Registry.open(theirs).conditions() == []
+
+    client = MlflowClient(tracking_uri=Registry.open(mine).uri)
+    client.create_registered_model("grpo")
+    run = client.create_run(client.create_experiment("somebody's"))
+    client.create_model_version("grpo", model.as_uri(), run.info.run_id)
+    with pytest.raises(UsageError, match="a model grpo that is not l2a's"):
+        Run(mine, "grpo", None)
+
+    # An older l2a did not say on the model whose it is.
+    client.delete_registered_model_tag("sft", "l2a.experiment")
+    client.delete_model_version_tag("sft", "1", "l2a.experiment")
+    found = Registry.open(mine).newest("sft")
+    assert found is not None and (found.number, found.model_version) == first
+    assert Run(mine, "sft", None).run_id
+
+
 def test_a_name_that_the_registry_cannot_search_for_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="both kinds of quotes"):
         train(settings(tmp_path), load("ci"), "sft", 'bob\'s "best"')

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import json
+import os
 import threading
 import time
 from pathlib import Path
@@ -16,9 +18,11 @@ from training_tables import EXTRACTOR, make_warehouse
 from l2a import settings
 from l2a.errors import EnvironmentProblem, UsageError
 from l2a.judge.open import grader_name, open_grader
-from training import models
+from training import dpo, models
 from training.job import Job
-from training.recipes import load
+from training.ranks import take_one_device
+from training.recipes import Rl, load
+from training.rl import check_vllm
 from training.stages import COMPLETE, Stage, last_checkpoint
 from training.state import State, begin, save
 from training.train import CONDITION, train
@@ -163,6 +167,63 @@ def test_all_weights_in_bfloat16_are_trained_only_where_something_keeps_them_in_
         models.check(here, updates=True)
     with pytest.raises(UsageError, match="model /"):
         models.check(here)
+
+
+def test_a_training_of_one_process_keeps_to_one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    for world, seen, left in (("1", None, "0"), ("1", "3,5", "3"), ("1", "", ""), ("8", "3,5", "3,5")):
+        monkeypatch.setenv("WORLD_SIZE", world)
+        if seen is None:
+            monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        else:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", seen)
+        take_one_device()
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == left
+
+
+def test_answers_from_vllm_need_vllm_and_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_vllm(Rl())
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(EnvironmentProblem, match=r"\.\[train,serve\]"):
+        check_vllm(Rl(use_vllm=True))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    monkeypatch.setattr("training.models.on_cpu", lambda: True)
+    with pytest.raises(EnvironmentProblem, match="GPU"):
+        check_vllm(Rl(use_vllm=True))
+
+
+def test_a_saved_model_is_in_the_recipes_precision(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    saved = {"weight": torch.tensor([1.5, 2.25]), "steps": torch.tensor([7])}
+    save_file(saved, tmp_path / "model-00001.safetensors", {"format": "pt"})
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2", "dtype": "float32"}))
+    for _ in range(2):
+        models.cast(tmp_path, "bfloat16")
+        found = load_file(tmp_path / "model-00001.safetensors")
+        assert found["weight"].dtype == torch.bfloat16 and found["weight"].tolist() == [1.5, 2.25]
+        assert found["steps"].dtype == torch.int64
+        assert json.loads((tmp_path / "config.json").read_text())["dtype"] == "bfloat16"
+
+
+def test_pairs_are_drawn_once_and_by_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A grader whose failed call succeeds the next time must not change what is learnt from in the middle."""
+    turns = ["a", "b", "c"]
+    job = SimpleNamespace(train=turns, settings=None, grader="g", root=tmp_path)
+    drawn: list[int] = []
+
+    def rejected(train: list[str], grader: object, seed: object) -> list[tuple[str, str]]:
+        drawn.append(1)
+        return [(train[2], "说？"), (train[0], "Why?")]
+
+    job.seed = 0
+    monkeypatch.setattr(dpo, "open_grader", lambda *_, **__: None)
+    monkeypatch.setattr(dpo, "rejected", rejected)
+    file = tmp_path / "pairs.json"
+    for rank in ("0", "1", "0"):
+        monkeypatch.setenv("RANK", rank)
+        assert dpo._pairs(job, file) == [("c", "说？"), ("a", "Why?")]  # type: ignore[arg-type]
+    assert drawn == [1]
 
 
 def test_a_model_without_weights_is_no_model(tmp_path: Path) -> None:
