@@ -67,6 +67,35 @@ def test_three_sets_live_in_one_warehouse(star: tuple[Path, Path], tmp_path: Pat
     assert list(query(connection, "SELECT count(*) FROM quarantine").rows) == [(0,)]
 
 
+IDENTITIES = """
+    WITH found AS (
+        FROM (FROM metric_slices SELECT condition, slice, slice_value, metric, value, n)
+        PIVOT (any_value(value) AS v, any_value(n) AS n FOR metric IN ('WA', 'WC', 'WS', 'AA', 'FC', 'TR'))
+    ),
+    parts AS (
+        SELECT *, WC_n / AA_n AS p, coalesce(WA_v, 0) AS wa, coalesce(WC_v, 0) AS wc, coalesce(WS_v, 0) AS ws FROM found
+    )
+    SELECT
+        count(*),
+        count(DISTINCT slice_value) FILTER (WHERE slice = 'domain'),
+        max(abs(AA_v - (p * wc + (1 - p) * ws))),
+        max(abs(TR_v - (FC_v + p * wc * (1 + 2 * wa) + (1 - p) * ws * 3)))
+    FROM parts
+"""
+
+
+def test_the_whole_loop_over_three_sets_has_metrics_by_domain(star: tuple[Path, Path], tmp_path: Path) -> None:
+    """With one judge, fitted on all three; the identities of the metrics hold on each slice."""
+    done = l2a("run", *(star[0].parents[1] / name for name in SETS), "--warehouse", tmp_path)
+    print(f"\n{done.stdout}")
+    connection = connect(str(tmp_path))
+    by_domain = "SELECT * FROM metric_slices WHERE slice = 'domain' AND metric = 'TR' AND condition = 'expert'"
+    print(connection.sql(f"SELECT slice_value, value, ci_low, ci_high, n FROM ({by_domain}) ORDER BY 1"))
+    ((cells, domains, aa, tr),) = query(connection, IDENTITIES).rows
+    print(f"{cells} slices, {domains} domains; off by {aa:.1e} (AA) and {tr:.1e} (TR) at most")
+    assert domains > 10 and max(aa, tr) < 1e-9
+
+
 def test_every_question_of_the_guide_is_answered(star: tuple[Path, Path]) -> None:
     assert len(QUESTIONS) >= 10
     slow = []
