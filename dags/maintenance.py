@@ -5,8 +5,9 @@ needs), **clean** (answers that dead runs left in the spool, checkpoints and job
 **contracts** (keys and invariants of every table, over all rows), **reconcile** (does the whole warehouse add up?).
 
 #### When it is red
-- **contracts** or **reconcile**: the log names the table, the promise, and how many rows break it, with the command
-  that helps. Something else than l2a has written there, or a bug has: `DESCRIBE HISTORY` says who and when.
+- **contracts** or **reconcile**: the log names the table, the promise, and how many rows break it (**reconcile** also
+  the command that helps). Something else than l2a has written there, or a bug has: `DESCRIBE HISTORY` says who and
+  when.
 - **optimize**: a step wrote at the same moment too often; clear it.
 
 #### By hand

@@ -128,8 +128,9 @@ def _parts() -> Iterator[Finding]:
             yield Finding(f"part {part}", "ok", ", ".join(there))
         else:
             missing = ", ".join(package for package, version in versions.items() if not version)
+            wanted = "'.[serve]' with a GPU, '.[serve-cpu]' without" if part == "serve" else f"'.[{part}]'"
             yield Finding(
-                f"part {part}", "note", f"not installed: {missing}", f"in l2a's checkout: pip install '.[{part}]'"
+                f"part {part}", "note", f"not installed: {missing}", f"in l2a's checkout: pip install {wanted}"
             )
 
 
@@ -143,13 +144,14 @@ def jars(settings: Settings) -> Finding:
         folder = Path(settings.spark.jars)
         if any(folder.glob("*delta-spark*.jar")):
             return Finding("Delta's jars", "ok", f"in the folder {folder}")
-        return Finding("Delta's jars", "problem", f"the folder {folder} holds no delta-spark jar", "see spark.jars")
+        return Finding("Delta's jars", "problem", f"the folder {folder} holds no delta-spark jar", "see [spark] jars")
     known = remembered()
     if known:
         return Finding("Delta's jars", "ok", f"{len(known)} jars in {Path(known[0]).parent}")
     return Finding(
         "Delta's jars", "note", f"{coordinates()} will be fetched from Maven at the first start",
-        "on a closed network put the jars into a folder and set spark.jars",
+        "on a closed network copy the jars from the folder that `l2a doctor` names on a machine with a network, "
+        "and set [spark] jars to where they are",
     )  # fmt: skip
 
 
@@ -163,7 +165,7 @@ def poisoned(home: Path) -> Iterator[Finding]:
     if half:
         yield Finding(
             "Ivy cache", "problem", f"{half[0]} holds a pom without its jar, which breaks the resolution",
-            f"delete {half[0]} and io.delta in the Ivy cache, or set spark.ivy to a fresh folder",
+            f"delete {half[0]} and io.delta in the Ivy cache, or set [spark] ivy to a fresh folder",
         )  # fmt: skip
 
 
@@ -196,7 +198,7 @@ def _endpoints(settings: Settings) -> Iterator[Finding]:
     for endpoint in dict.fromkeys((*settings.llm.endpoints, *settings.llm.policy_endpoints)):
         yield _endpoint(endpoint, os.environ.get(settings.llm.api_key_env))
     if not settings.llm.endpoints:
-        yield Finding("LLM endpoints", "note", "none configured; the embedded judge needs none", "see llm.endpoints")
+        yield Finding("LLM endpoints", "note", "none configured; the embedded judge needs none", "see [llm] endpoints")
 
 
 def _endpoint(endpoint: str, key: str | None) -> Finding:

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from l2a import policy
-from l2a.conditions import BUILT_IN, EXPERT, GREEDY
+from l2a.conditions import BUILT_IN, CHAMPION, EXPERT, GREEDY
 from l2a.errors import UsageError
 from l2a.llm.settings import LLMSettings
 from l2a.progress import say
@@ -83,6 +83,8 @@ def answerer(
     if registry is not None and version is not None:
         return in_process(registry, version, settings, greedy=greedy)
     trained = (registry.conditions() if registry is not None else []) or ["none"]
+    if condition == CHAMPION:
+        raise UsageError(f"there is no champion yet: `l2a promote CONDITION` makes one (of: {', '.join(trained)})")
     raise UsageError(
         f"condition {condition} is none of the built-in ones ({', '.join(BUILT_IN)}), and no model is registered"
         f" under that name (there are: {', '.join(trained)}): train it (`l2a train METHOD --condition {condition}`), or"

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyspark import TaskContext
 
 from l2a.llm.engine import Engine
-from l2a.llm.errors import JobStopped, StoppedByCaller
+from l2a.llm.errors import JobStopped, SpendingLimitReached, StoppedByCaller
 from l2a.llm.request import ChatRequest
 from l2a.llm.settings import LLMSettings
 from l2a.llm.spool import Spool
@@ -110,6 +110,8 @@ class _Watch:
     def _look(self) -> None:
         self.finished |= self._place.finished(self._task, self._attempt, self._files)
         if (why := self._place.stopped()) is not None:
-            self._engine.stop_soon(StoppedByCaller(f"another task stopped the job: {why[1]}"))
+            # Where the limit is reached, what is in flight is paid for, in each task.
+            kind = SpendingLimitReached if why[0] == SpendingLimitReached.__name__ else StoppedByCaller
+            self._engine.stop_soon(kind(f"another task stopped the job: {why[1]}"))
         if self._engine.settings.spending_limit is not None:
             self._engine.spent_elsewhere = max(0.0, self._place.told().cost - self._engine.progress.cost)

@@ -9,6 +9,7 @@ the requests passes through the driver.
 from __future__ import annotations
 
 import datetime as dt
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -153,13 +154,12 @@ def drain(warehouse: Warehouse, own: str | None = None, rows: int = 0) -> Paid:
     """
     runs = spool.runs(warehouse.root)
     filled = [run for run in runs if spool.has_rows(warehouse.root, run)]
-    paid = Paid(rows)
-    if filled:
-        paid = _merge(warehouse, own, rows)
+    paid = _merge(warehouse, own, rows) if filled else Paid(rows)
     for run, quiet_seconds in runs.items():
-        if run != own and quiet_seconds > DEAD_AFTER_SECONDS:
+        # What has rows goes only after they were read.
+        if run != own and quiet_seconds > DEAD_AFTER_SECONDS and (paid is not None or run not in filled):
             spool.remove(warehouse.root, run)
-    return paid
+    return paid or Paid(rows)
 
 
 def _vanished(error: BaseException) -> bool:
@@ -169,13 +169,16 @@ def _vanished(error: BaseException) -> bool:
 
 
 @retry(retry=retry_if_exception(_vanished), stop=stop_after_attempt(5), wait=wait_fixed(0.5), reraise=True)
-def _merge(warehouse: Warehouse, own: str | None, rows: int) -> Paid:
-    files = f"{warehouse.root}/{spool.FOLDER}/*/task-*/part-*.parquet"
+def _merge(warehouse: Warehouse, own: str | None, rows: int) -> Paid | None:
+    """None: there was no file to read."""
+    # The folders below the root are found by a pattern; the root's own name is none.
+    root = re.sub(r"([\[\]{}*?\\])", r"\\\1", warehouse.root)
+    files = f"{root}/{spool.FOLDER}/*/task-*/part-*.parquet"
     try:
         stored = warehouse.spark.read.schema(_ddl()).parquet(files)
     except PySparkException as error:
         if "PATH_NOT_FOUND" in str(error) and own is None:
-            return Paid(rows)
+            return None
         raise
     names = [name for name in LLM_CALLS.column_names if name != "tried_in"]
     # An answer beats a failure, then the newest wins.

@@ -65,7 +65,10 @@ def evaluate(
         ungraded = F.expr("n_rollouts - n + n_continue_right - n_continue_graded")
         rollouts, failed = parts.where(EVAL).agg(F.sum("n_rollouts"), F.sum(ungraded)).collect()[0]
         if not rollouts:
-            raise UsageError("no rollout of a usable eval turn is graded: is the eval split empty? (see --split)")
+            raise UsageError(
+                'no rollout of a usable eval turn is graded. `l2a sql "SELECT * FROM drop_reasons"` says which turns '
+                "each split has; a small log may have none in eval: `l2a ingest FILE --split eval` puts a file there"
+            )
         made = _write(warehouse, which, parts)
         parts.unpersist()
         return Counts(rows_in=rollouts, rows_out=made, rows_failed=failed)
@@ -83,8 +86,9 @@ def tell(warehouse: Warehouse, settings: Settings, rows: list[Row]) -> None:
     found = [row.asDict() for row in rows]
     show(found, settings.evaluate.warn_share)
     which = Evaluation(found[0]["extractor"], found[0]["grader"], settings.evaluate)
+    how = f"`l2a grade --extractor {which.extractor} --grader {which.grader}`"
     for condition, count in ungraded(warehouse, which).items():
-        say(f"evaluate: {count:,} rollouts of {condition} are not graded yet and not in this: run `l2a grade`")
+        say(f"evaluate: {count:,} rollouts of {condition} are not graded yet and not in this: run {how}")
     if any(row["condition"] not in BUILT_IN for row in found):
         track(settings, found, model_versions(warehouse, which))
 

@@ -242,9 +242,8 @@ def _why_not(log: Path, since: int, error: Exception) -> str:
     if "download failed" in said or "unresolved dependency" in said or "UNRESOLVED DEPENDENCIES" in said:
         return (
             f"Delta's jars ({jars.coordinates()}) could not be resolved. Offline: put them into a folder "
-            "and set spark.jars. Online: a half-finished download may poison the cache: delete the Ivy cache "
-            "(~/.ivy2.5.2) and io/delta under "
-            f"~/.m2/repository, or set spark.ivy to a fresh folder. Details: {log}"
+            "and set [spark] jars. Online: a half-finished download may poison the cache: delete the Ivy cache "
+            f"(~/.ivy2.5.2) and io/delta under ~/.m2/repository, or set [spark] ivy to a fresh folder. Details: {log}"
         )
     if "No space left on device" in said:
         return f"the disk is full: Spark could not start. Details: {log}"

@@ -33,11 +33,11 @@ WHERE NOT EXISTS (
   WHERE r.condition = g.condition AND r.session_id = g.session_id AND r.turn = g.turn AND r.sample = g.sample
 )
 UNION ALL
-SELECT 'dialogues of a file that no run has read', 'waiting', count(*), 'l2a ingest'
+SELECT 'dialogues of a file that no run has read', 'waiting', count(*), 'l2a ingest PATH'
 FROM dialogues d
 WHERE NOT EXISTS (SELECT 1 FROM sources s WHERE s.path = d.source)
 UNION ALL
-SELECT 'rejected lines of a file that no run has read', 'waiting', count(*), 'l2a ingest'
+SELECT 'rejected lines of a file that no run has read', 'waiting', count(*), 'l2a ingest PATH'
 FROM quarantine q
 WHERE NOT EXISTS (SELECT 1 FROM sources s WHERE s.path = q.source)
 UNION ALL

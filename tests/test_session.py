@@ -63,7 +63,7 @@ def test_a_session_without_delta_is_refused_with_what_to_add(spark, monkeypatch)
 
 
 def test_a_folder_of_jars_is_used_or_said_to_hold_none(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"setting spark\.jars: the folder .* holds no delta-spark jar"):
+    with pytest.raises(UsageError, match=r"setting \[spark\] jars: the folder .* holds no delta-spark jar"):
         jars.configuration(SparkSettings(jars=str(tmp_path)))
     for name in ("delta-spark_4.2_2.13-4.4.0.jar", "delta-storage-4.4.0.jar"):
         (tmp_path / name).touch()

@@ -85,8 +85,8 @@ def newest_versions(warehouse: str) -> dict[str, int]:
     missing = [name for name in TABLES if name not in there]
     if missing:
         raise UsageError(
-            f"the warehouse {warehouse} has no {' and no '.join(missing)}: run `l2a ingest`, `l2a slice` and "
-            "`l2a extract` on logs first, or all of it by `l2a run`"
+            f"the warehouse {warehouse} has no {' and no '.join(missing)}: run `l2a ingest PATH`, `l2a slice` and "
+            "`l2a extract` on logs first, or all of it by `l2a run PATH`"
         )
     return {name: where.open(name).version() for name in TABLES}
 

@@ -22,6 +22,7 @@ from typing import Any
 from l2a.errors import EnvironmentProblem, UsageError
 from l2a.judge.open import open_grader
 from l2a.reward.values import Form
+from l2a.serving.process import runs_on_cpu
 from training import models
 from training.base import base
 from training.data import Turn, share_of
@@ -172,9 +173,10 @@ def check_vllm(part: Rl) -> None:
             "the recipe takes answers from vLLM (rl.use_vllm), which is not installed: in l2a's checkout, "
             f"`pip install '.[train,serve]'`, {without}"
         )
-    if models.on_cpu():
+    if models.on_cpu() or runs_on_cpu():
         raise EnvironmentProblem(
-            f"the recipe takes answers from vLLM (rl.use_vllm), beside a training on a GPU; there is none: {without}"
+            f"the recipe takes answers from vLLM (rl.use_vllm), beside a training on a GPU, and GPU or vLLM's build "
+            f"for it are missing: {without}"
         )
 
 

@@ -56,7 +56,10 @@ def embedded_name(settings: Settings, wanted: str, kind: str) -> str:
     names = [str(row[0]) for row in rows.fetchall()]
     found = names[:1] if wanted == "embedded" else [name for name in names if name == wanted]
     if not found:
-        raise UsageError(f"{kind} {wanted}: no fitted judge of that name; `l2a fit-judge` fits one")
+        raise UsageError(
+            f"{kind} {wanted}: no fitted judge of that name: `l2a fit-judge` fits one, "
+            "which `embedded` then means; the table judges has the names of those there are"
+        )
     return found[0]
 
 

@@ -69,6 +69,8 @@ class Endpoint:
     tries: set[Try] = field(default_factory=set)
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     failures_in_a_row: int = 0
+    last_error: str = ""
+    """What failed there last."""
     trials_unanswered: int = 0
     """Since it was left: each may take twice as long as the one before, where no other endpoint is in use."""
     alone: bool = True
@@ -147,6 +149,7 @@ class Endpoint:
             self.rest.refused(call.number, now, error.retry_after)
         (self.limiter.overloaded if overload else self.limiter.dropped)(now)
         self.failures_in_a_row += 1
+        self.last_error = f"{type(error).__name__}: {error}"
         self._failing_since = now if self._failing_since is None else self._failing_since
         if self.state is State.ON_TRIAL and call.trial:
             self.trials_unanswered += unanswered
@@ -160,7 +163,9 @@ class Endpoint:
                 or self.failures_in_a_row >= 3 * self.settings.breaker_failures
             )
         ):
-            self.leave(now, f"{self.failures_in_a_row} failures in a row", error.retry_after)
+            self.leave(
+                now, f"{self.failures_in_a_row} failures in a row, the last: {self.last_error}", error.retry_after
+            )
 
     def given_up(self, call: Try, now: float) -> None:
         """It was cancelled by us."""

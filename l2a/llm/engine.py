@@ -255,10 +255,12 @@ class Engine:
             if any(endpoint.state is State.IN_USE for endpoint in endpoints):
                 last_in_use = now
             elif now - last_in_use >= self.settings.endpoint_wait_seconds:
+                said = "; ".join(f"{one.url}: {one.last_error}" for one in endpoints if one.last_error)
                 self.stop(
                     NoEndpointLeft(
-                        f"None of {', '.join(self.settings.endpoints)} has answered for {now - last_in_use:.0f} s. "
-                        "Finished answers are kept; the next run goes on from there."
+                        f"None of {', '.join(self.settings.endpoints)} has answered for {now - last_in_use:.0f} s"
+                        + (f" ({said})" if said else "")
+                        + ". Finished answers are kept; the next run goes on from there."
                     )
                 )
             if (error := self._stop_check()) is not None:

@@ -55,6 +55,11 @@ class Router:
         return sum(len(endpoint.tries) for endpoint in self.endpoints)
 
     @property
+    def _busy(self) -> int:
+        """What the ceiling holds for: a task of few calls must not wait with one of them for who has gone silent."""
+        return sum(not call.trial for endpoint in self.endpoints for call in endpoint.tries)
+
+    @property
     def waiting(self) -> int:
         """Requests that wait for a place."""
         return len(self._homeless) + sum(map(len, self._queues.values()))
@@ -94,7 +99,7 @@ class Router:
 
     def dispatch(self) -> None:
         """Starts as many waiting requests as the limits allow."""
-        while self.in_flight < self._ceiling and not self.held_back():
+        while self._busy < self._ceiling and not self.held_back():
             now = self._clock()
             free = sorted((e for e in self.endpoints if e.free(now) > 0), key=Endpoint.load)
             for endpoint in free:

@@ -105,7 +105,10 @@ class LLMSettings(BaseModel):
         default=5, ge=0, description="When a job stops, calls in flight may still finish within this."
     )
 
-    prices: dict[str, ModelPrice] = Field(default_factory=dict, description="Price per model name.")
+    prices: dict[str, ModelPrice] = Field(
+        default_factory=dict,
+        description="Prices by model name, for a million tokens: prompt, completion, and cached where it differs.",
+    )
     spending_limit: float | None = Field(
         default=None, gt=0, description="Money after which a job starts no further call."
     )

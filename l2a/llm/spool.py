@@ -31,6 +31,10 @@ from l2a.places import folder_or_url
 
 FOLDER = "_spool/llm_calls"
 _STOPPED = "stopped.json"
+MANY_FILES = 32
+"""Of a task that has written so many, one is made."""
+MANY_BYTES = 2**26
+"""Rows of more than this are left in files of their own."""
 _TYPES = {"int": pa.int64(), "int | None": pa.int64(), "datetime": pa.timestamp("us", "UTC")}
 ROWS = pa.schema(
     [("run", pa.string()), *((field.name, _TYPES.get(str(field.type), pa.string())) for field in fields(AnswerRow))]
@@ -56,6 +60,9 @@ class Files(Protocol):
     def remove(self, folder: str) -> None:
         """Removes a folder and what is in it."""
 
+    def remove_file(self, name: str) -> None:
+        """Removes a file."""
+
 
 class Spool:
     """The finished answers of one run."""
@@ -64,15 +71,30 @@ class Spool:
         self.run = run
         self._files = open_files(warehouse)
         self._written = 0
+        self._small: dict[str, pa.Table] = {}
 
     def store(self, task: int, attempt: int, rows: Iterable[AnswerRow]) -> None:
-        """Stores rows for good, before it returns."""
+        """Stores rows for good, before it returns. One task and attempt to a spool.
+
+        A job of hours writes a small file every few seconds: now and then they become one, which the merge into the
+        table, and an attempt that comes later, read much faster. Killed in between, some rows lie there twice.
+        """
         table = pa.Table.from_pylist([{"run": self.run, **asdict(row)} for row in rows], schema=ROWS)
+        self._small[self._put(task, attempt, table)] = table
+        if len(self._small) >= MANY_FILES:
+            self._put(task, attempt, pa.concat_tables(self._small.values()))
+            for name in self._small:
+                self._files.remove_file(name)
+        if len(self._small) >= MANY_FILES or sum(one.nbytes for one in self._small.values()) > MANY_BYTES:
+            self._small.clear()
+
+    def _put(self, task: int, attempt: int, table: pa.Table) -> str:
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
         name = f"{_folder(self.run, task)}/part-{attempt:05}-{self._written:06}.parquet"
         self._files.put(name, sink.getvalue().to_pybytes())
         self._written += 1
+        return name
 
     def finished(self, task: int, attempt: int, known: set[str]) -> set[str]:
         """Addresses of the requests that other attempts of this task have stored, in files that are not in `known`.
@@ -83,7 +105,10 @@ class Spool:
         folder = _folder(self.run, task)
         for name in self._files.names(folder):
             if not name.startswith(f"part-{attempt:05}-") and name not in known:
-                content = pa.BufferReader(self._files.get(f"{folder}/{name}"))
+                try:
+                    content = pa.BufferReader(self._files.get(f"{folder}/{name}"))
+                except FileNotFoundError:  # made one with others meanwhile, under a name that is listed now
+                    return found | self.finished(task, attempt, known)
                 found.update(pq.read_table(content, columns=["request_id"]).column(0).to_pylist())
                 known.add(name)
         return found
@@ -192,6 +217,9 @@ class _Local:
     def remove(self, folder: str) -> None:
         shutil.rmtree(self._root / folder, ignore_errors=True)
 
+    def remove_file(self, name: str) -> None:
+        (self._root / name).unlink(missing_ok=True)
+
 
 class _Remote:
     def __init__(self, url: str) -> None:
@@ -220,6 +248,9 @@ class _Remote:
 
     def remove(self, folder: str) -> None:
         self._files.delete_dir(folder)
+
+    def remove_file(self, name: str) -> None:
+        self._files.delete_file(name)
 
     def _entries(self, folder: str) -> list[Any]:
         return list(self._files.get_file_info_selector(folder, True, False))

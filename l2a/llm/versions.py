@@ -54,6 +54,8 @@ def resolve_endpoints(settings: LLMSettings) -> tuple[str, tuple[str, ...]]:
     if settings.model_version and settings.model_version.strip():
         # Nobody has to tell the version, so nobody is waited for: what is wrong with an endpoint, its calls tell.
         there = asyncio.run(_ask_to_serve(settings, settings.model))
+        if there and (without := set(settings.endpoints) - set(there)):
+            log.warning("%s is not asked: it does not list %s now", ", ".join(sorted(without)), settings.model)
         return settings.model_version.strip(), there or settings.endpoints
     versions = asyncio.run(_ask_all(settings, settings.model, each=False))
     return _the_one(versions, settings.model), tuple(versions)

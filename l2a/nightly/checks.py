@@ -55,7 +55,8 @@ def check_night(warehouse: str, night: str, settings: NightlySettings) -> list[F
                 "the night's files",
                 False,
                 f"no log file of dt={night} was read",
-                f"l2a ingest {settings.landing} --date {night}",
+                f"l2a ingest {settings.landing} --date {night}"
+                + (f" --mapping {settings.mapping}" if settings.mapping else ""),
             )
         ]
     wrong = _rows(connection, _WRONG_TURNS.format(landed=literal(f"%dt={night}%")))[0]["found"]

@@ -74,7 +74,7 @@ class Evidence:
         if RANDOM not in {condition for condition, _ in self._there()}:
             raise UsageError(
                 f"there is no champion yet, so the built-in condition {RANDOM} is to be beaten, and it has no grades "
-                f"of the newest evaluation's judges: run `l2a rollout --condition {RANDOM}` and `l2a grade`"
+                f"of these judges: run `l2a rollout --condition {RANDOM}` and {self._grading}"
             )
         return Side((RANDOM,))
 
@@ -111,9 +111,13 @@ class Evidence:
                 return Side((name,), version.model_version)
         condition = names[0]
         raise UsageError(
-            f"{version.title} has no grades of the newest evaluation's judges ({self.judged.extractor}, "
-            f"{self.judged.grader}): run `l2a rollout --condition {condition}`, `l2a grade` and `l2a evaluate`"
+            f"{version.title} has no grades ({self.judged}): run `l2a rollout --condition {condition}` and "
+            + self._grading
         )
+
+    @property
+    def _grading(self) -> str:
+        return f"`l2a grade --extractor {self.judged.extractor} --grader {self.judged.grader}`"
 
     def _there(self) -> set[tuple[str, str]]:
         """Conditions and model versions with usable graded eval rollouts."""

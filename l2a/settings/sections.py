@@ -210,7 +210,7 @@ class MaintenanceSettings(Section):
 
 
 class LauncherSettings(Section):
-    """How jobs such as trainings are started, and found again.
+    """How jobs such as trainings are started, and found again (placeholders of the commands: docs/operations.md).
 
     Placeholders of the commands: {name}, {command} (quoted for a shell), {id} (the last line that submit printed),
     {start} (1, 2, ...), {folder} (the job's own).

@@ -52,13 +52,15 @@ SELECT 'dialogues not sliced' AS waiting, count(*) AS rows, 'l2a slice' AS next
 FROM dialogues d
 ANTI JOIN turns t ON t.session_id = d.session_id AND t.dialogue_version = d.dialogue_version
 UNION ALL
-SELECT 'usable turns without an objective' || coalesce(' of ' || (FROM newest), ''), count(*), 'l2a extract'
+SELECT 'usable turns without an objective' || coalesce(' of ' || (FROM newest), ''), count(*),
+  'l2a extract' || coalesce((SELECT ' --extractor ' || extractor FROM newest WHERE starts_with(extractor, 'llm:')), '')
 FROM turns t
 ANTI JOIN (FROM objectives WHERE extractor = (FROM newest)) o
   ON o.session_id = t.session_id AND o.turn = t.turn AND o.dialogue_version = t.dialogue_version
 WHERE t.dropped_reason IS NULL
 UNION ALL
-SELECT 'rollouts without a grade' || coalesce(' under ' || (FROM newest), ''), count(*), 'l2a grade'
+SELECT 'rollouts without a grade' || coalesce(' under ' || (FROM newest), ''), count(*),
+  'l2a grade' || coalesce((SELECT ' --extractor ' || extractor FROM newest WHERE starts_with(extractor, 'llm:')), '')
 FROM ({ungraded})
 """
 

@@ -32,7 +32,7 @@ def configuration(settings: SparkSettings) -> dict[str, str]:
     if settings.jars:
         jars = sorted(Path(settings.jars).glob("*.jar"))
         if not any("delta-spark" in jar.name for jar in jars):
-            raise UsageError(f"setting spark.jars: the folder {settings.jars} holds no delta-spark jar")
+            raise UsageError(f"setting [spark] jars: the folder {settings.jars} holds no delta-spark jar")
         return {"spark.jars": ",".join(map(str, jars))}
     ivy = {"spark.jars.ivy": settings.ivy} if settings.ivy else {}
     known = [jar for jar in remembered() if jar.startswith(settings.ivy or "")]
@@ -45,7 +45,7 @@ def with_own(ours: dict[str, str], theirs: dict[str, str]) -> dict[str, str]:
     """Our configuration with a user's over it; jars and packages of both are brought."""
     joined: dict[str, str] = {
         key: ",".join(dict.fromkeys([*ours[key].split(","), *theirs[key].split(",")]))
-        for key in ("spark.jars", "spark.jars.packages", "spark.jars.excludes")
+        for key in ("spark.jars", "spark.jars.packages")
         if key in ours and key in theirs
     }
     return {**ours, **theirs, **joined}

@@ -24,10 +24,10 @@ from l2a.tables.creation import contract_version, create, schema
 from l2a.tables.merging import GONE, Source, additions, numbered_replacement, removal, replacement
 
 STEP_BEFORE = {
-    "dialogues": "l2a ingest",
+    "dialogues": "l2a ingest PATH",
     "turns": "l2a slice",
     "objectives": "l2a extract",
-    "rollouts": "l2a rollout",
+    "rollouts": "l2a rollout --condition NAME",
     "grades": "l2a grade",
     "judges": "l2a fit-judge",
 }

@@ -137,6 +137,16 @@ def test_the_ceiling_holds_over_all_endpoints() -> None:
     assert len(take_all(router, list(map(str, range(50))))) == 10
 
 
+def test_a_task_of_one_call_does_not_wait_with_it_for_an_endpoint_on_trial() -> None:
+    (silent, *others), router, clock = bench(ceiling=1)
+    silent.leave(0.0, "it hangs")
+    clock[0] = silent.retry_at
+    silent.tick(clock[0], 0.25, others)
+    assert silent.state is State.ON_TRIAL
+    assert len(take_all(router, ["a", "b", "c"])) == 2
+    assert len(silent.tries) == 1 and sum(len(one.tries) for one in others) == 1
+
+
 def fail(endpoint: Endpoint, times: int, now: float, error: errors.TransientError = REFUSED) -> None:
     for _ in range(times):
         endpoint.failed(endpoint.start(now), now, error)

@@ -46,6 +46,37 @@ def test_another_attempt_finds_what_was_stored_and_reads_each_file_once(warehous
     assert first.finished(0, 1, set()) == set(), "its own it knows"
 
 
+def test_many_small_files_become_one_and_no_row_is_lost(warehouse: str, tmp_path: Path) -> None:
+    place, other = Spool(warehouse, RUN), Spool(warehouse, RUN)
+    known: set[str] = set()
+    found: set[str] = set()
+    for number in range(2 * spool.MANY_FILES + 3):
+        place.store(0, 1, [row(f"r{number}")])
+        if number % 7 == 0:
+            found |= other.finished(0, 9, known)
+    names = sorted((tmp_path / spool.FOLDER / RUN / "task-00000").glob("part-*"))
+    assert [pq.read_metadata(name).num_rows for name in names] == [spool.MANY_FILES] * 2 + [1] * 3
+    wanted = {f"r{number}" for number in range(2 * spool.MANY_FILES + 3)}
+    assert found | other.finished(0, 9, known) == Spool(warehouse, RUN).finished(0, 9, set()) == wanted
+
+
+def test_a_file_that_was_made_one_with_others_while_it_was_looked_for_is_found_there(
+    warehouse: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, other = Spool(warehouse, RUN), Spool(warehouse, RUN)
+    for number in range(spool.MANY_FILES - 1):
+        place.store(0, 1, [row(f"r{number}")])
+    read, late = other._files.get, iter([True])
+
+    def get(name: str) -> bytes:
+        if next(late, False):
+            place.store(0, 1, [row("last")])
+        return read(name)
+
+    monkeypatch.setattr(other._files, "get", get)
+    assert len(other.finished(0, 9, set())) == spool.MANY_FILES
+
+
 def test_rows_come_back_as_they_were(warehouse: str, tmp_path: Path) -> None:
     text = '漢字 🙂 مرحبا \u2028 "}]<|im_end|> ' + "x" * 1_000_000
     Spool(warehouse, RUN).store(3, 4, [row("a", text)])
