@@ -50,7 +50,7 @@ def test_a_spark_that_hangs_is_a_problem_with_something_to_do(monkeypatch: pytes
 def test_spark_is_tried_with_the_settings_of_the_file(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(f"[spark]\njars = '{tmp_path}'\n")
     done = CliRunner().invoke(main, ["doctor", "--spark", "--config", str(tmp_path / "mine.toml")])
-    assert f"PROBLEM  Spark: setting spark.jars: the folder {tmp_path} holds no delta-spark jar" in done.output
+    assert f"PROBLEM  Spark: setting [spark] jars: the folder {tmp_path} holds no delta-spark jar" in done.output
 
 
 @pytest.mark.parametrize(("unset", "compiled", "found"), [(False, False, 1), (True, False, 0), (False, True, 0)])

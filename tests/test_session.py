@@ -36,7 +36,7 @@ def test_inside_an_existing_session_nothing_global_changes(spark, tmp_path: Path
     before, context = configuration(theirs), dict(theirs.sparkContext.getConf().getAll())
     try:
         ran = CliRunner().invoke(command, ["--warehouse", str(tmp_path / "empty")])
-        assert (ran.exit_code, "has no table dialogues yet: run `l2a ingest` first" in ran.output) == (1, True)
+        assert (ran.exit_code, "has no table dialogues yet: run `l2a ingest PATH` first" in ran.output) == (1, True)
         active = SparkSession.getActiveSession()
         assert active is not None
         assert active._jsparkSession.equals(theirs._jsparkSession)

@@ -85,4 +85,4 @@ def test_the_submitted_configuration_wins_but_for_what_answers_depend_on(tmp_pat
 def test_a_submitted_job_that_cannot_work_says_why_and_fails(tmp_path: Path) -> None:
     done = spark_submit("slice.py", "--warehouse", tmp_path)
     assert done.returncode == 1
-    assert "has no table dialogues yet: run `l2a ingest` first" in done.stdout
+    assert "has no table dialogues yet: run `l2a ingest PATH` first" in done.stdout
