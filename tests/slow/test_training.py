@@ -96,16 +96,21 @@ def test_a_training_that_is_killed_three_times_ends_as_one(tmp_path: Path, chaos
     assert rows(root) == [mine]
 
 
-def test_a_supervised_training_that_was_killed_ends_in_the_same_weights(tmp_path: Path, chaos: RunningChaos) -> None:
+@pytest.mark.parametrize("method", ["sft", "dpo"])
+def test_a_training_on_texts_that_was_killed_ends_in_the_same_weights(
+    tmp_path: Path, chaos: RunningChaos, method: str
+) -> None:
     root, other = make_warehouse(tmp_path / "killed", train=80), make_warehouse(tmp_path / "whole", train=80)
     recipe = tmp_path / "short.toml"
     text = (resources.files("training") / "recipes" / "ci.toml").read_text("utf-8")
-    recipe.write_text(text.replace("[sft]\nepochs = 1.0", "[sft]\nepochs = 2.0\nbatch_size = 8\nsave_steps = 3"))
-    words = ("sft", "--condition", "sft")
+    epochs = {"sft": "[sft]\nepochs = 1.0", "dpo": "[dpo]\nepochs = 0.5"}[method]
+    assert epochs in text
+    recipe.write_text(text.replace(epochs, f"[{method}]\nepochs = 2.0\nbatch_size = 8\nsave_steps = 3"))
+    words = (method, "--condition", method)
     checkpoints = root / "_training" / "stages"
     kill_when(
         start(root, chaos, *words, recipe=recipe),
-        lambda: any(checkpoints.glob("sft-*/checkpoints/checkpoint-12/complete")),
+        lambda: any(checkpoints.glob(f"{method}-*/checkpoints/checkpoint-12/complete")),
     )
     assert "goes on from checkpoint" in finish(start(root, chaos, *words, recipe=recipe))
     finish(start(other, chaos, *words, recipe=recipe))
