@@ -65,8 +65,8 @@ class Need:
     """Of each: whether the step's table holds a good result (HAS_RESULT), and what its request is made of."""
     make: Callable[[Mapping[str, Any]], ChatRequest]
     llm: LLMSettings
-    behind: Contract
-    """The table that refers to such calls."""
+    alike: DataFrame
+    """Rows of the step's table that such calls are behind, by any version of the model."""
     longest: int
     """Tokens of an answer, at most."""
 
@@ -113,7 +113,7 @@ def estimate(warehouse: Warehouse, settings: Settings, step: str, **options: Any
         rows=round(again) + (there[NO_RESULT]["rows"] if NO_RESULT in there else 0),
         scale=calls / len(lines) if lines else 1.0,
         bytes_per_token=bytes_per_token(need.llm, lines),
-        answer_tokens=_usual_answer(warehouse, need.behind, need.llm.model),
+        answer_tokens=_usual_answer(warehouse, need.alike, need.llm.model),
         longest_answer=need.longest,
     )
 
@@ -128,10 +128,10 @@ def _sampled(there: Mapping[bool, Row]) -> Column:
     return chosen
 
 
-def _usual_answer(warehouse: Warehouse, behind: Contract, model: str | None) -> float | None:
+def _usual_answer(warehouse: Warehouse, alike: DataFrame, model: str | None) -> float | None:
     """Mean completion tokens of earlier calls of the same kind and model; None: there are none."""
     calls = warehouse.read_or_empty(LLM_CALLS).where((F.col("status") == "ok") & (F.col("model") == model))
-    same = calls.join(warehouse.read_or_empty(behind).select("request_id").distinct(), "request_id", "left_semi")
+    same = calls.join(alike.select("request_id").distinct(), "request_id", "left_semi")
     row = same.agg(F.avg("completion_tokens")).first()
     return None if row is None or row[0] is None else float(row[0])
 
@@ -150,6 +150,11 @@ def _results(warehouse: Warehouse, table: Contract, **made_by: str) -> DataFrame
     return rows
 
 
+def _asked_alike(warehouse: Warehouse, table: Contract, judge: str, name: str) -> DataFrame:
+    """The table's rows by LLM judges that are asked in the same form."""
+    return warehouse.read_or_empty(table).where(F.col(judge).endswith(":" + name.rsplit(":", 1)[1]))
+
+
 def _extract(warehouse: Warehouse, settings: Settings, **_: Any) -> Need:
     judge = llm_judge(settings.judge, settings.llm)
     turns = warehouse.read(TURNS).where("dropped_reason IS NULL")
@@ -159,8 +164,8 @@ def _extract(warehouse: Warehouse, settings: Settings, **_: Any) -> Need:
     left = turns.join(done, ["session_id", "turn", "dialogue_version"], "left_anti")
     without, _key = extraction_rows(judge, left, warehouse.read(DIALOGUES))
     rows = _marked(rows, rows.join(without.select(*key), key, "left_anti"), key)
-    longest = settings.judge.extraction_max_tokens
-    return Need(rows, lambda row: extraction_of(judge, row), judge.llm, OBJECTIVES, longest)
+    alike = _asked_alike(warehouse, OBJECTIVES, "extractor", judge.extractor)
+    return Need(rows, lambda row: extraction_of(judge, row), judge.llm, alike, settings.judge.extraction_max_tokens)
 
 
 def _grade(warehouse: Warehouse, settings: Settings, *, condition: str | None, **_: Any) -> Need:
@@ -169,7 +174,8 @@ def _grade(warehouse: Warehouse, settings: Settings, *, condition: str | None, *
     done = _results(warehouse, GRADES, extractor=extractor, grader=judge.grader)
     key = ["condition", "model_version", "session_id", "turn", "dialogue_version", "sample"]
     rows = _marked(questions(warehouse, extractor, condition), done, key)
-    return Need(rows, lambda row: grading_of(judge, row), judge.llm, GRADES, LONGEST_ANSWER)
+    alike = _asked_alike(warehouse, GRADES, "grader", judge.grader)
+    return Need(rows, lambda row: grading_of(judge, row), judge.llm, alike, LONGEST_ANSWER)
 
 
 def _rollout(
@@ -191,7 +197,8 @@ def _rollout(
     name = condition + GREEDY if greedy else condition
     done = _results(warehouse, ROLLOUTS, condition=name, model_version=model.model_version)
     rows = _marked(policy_rows(model, usable(warehouse).where(F.col("split") == split)), done, KEY)
-    return Need(rows, lambda row: rollout_of(model, row), model.llm, ROLLOUTS, settings.evaluate.rollout_max_tokens)
+    alike = warehouse.read_or_empty(ROLLOUTS).where(F.col("condition") == name)
+    return Need(rows, lambda row: rollout_of(model, row), model.llm, alike, settings.evaluate.rollout_max_tokens)
 
 
 _NEEDS: dict[str, Callable[..., Need | None]] = {"extract": _extract, "grade": _grade, "rollout": _rollout}
