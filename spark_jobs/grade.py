@@ -113,7 +113,7 @@ def remove_orphans(warehouse: Warehouse, scope: DataFrame | None, mine: Column) 
         there = there.join(scope, "session_id", "left_semi")
     orphans = there.join(warehouse.read(ROLLOUTS), KEY, "left_anti").select(*GRADES.key)
     if not orphans.isEmpty():
-        warehouse.remove(GRADES, orphans)
+        warehouse.replace(GRADES, there.limit(0), scope=orphans, unique=True)
 
 
 def _check_extracted(warehouse: Warehouse, extractor: str) -> None:

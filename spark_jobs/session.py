@@ -6,7 +6,7 @@
   and the secrets of `[spark.conf]`, which nobody should put on a command line.
   Only what tables and answers depend on (`RULES`) is as it must be.
 - Otherwise: a local session with settings for a small machine. Delta's jars come from Maven in the versions that match
-  the installed packages, or from a folder (setting `spark.jars`). Spark's own log goes to a file, not to the terminal;
+  the installed packages, or from a folder (`[spark] jars`). Spark's own log goes to a file, not to the terminal;
   one in the temporary folder is removed at the end of a process in which nothing failed.
 """
 

@@ -167,7 +167,8 @@ def test_grades_of_rollouts_that_are_no_more_go_whoever_gave_them(ready: Warehou
     write(ready, GRADES, [{**row, "grader": "llm:older"} for row in dicts(ready, GRADES)])
     gone = [row for row in dicts(ready, ROLLOUTS) if row["session_id"] == "s-3" and row["condition"] == "base"]
     left = ready.read(GRADES).count() - 2 * len(gone)
-    ready.remove(ROLLOUTS, ready.read(ROLLOUTS).where("session_id = 's-3' AND condition = 'base'"))
+    scope = ready.read(ROLLOUTS).where("session_id = 's-3' AND condition = 'base'").select(*ROLLOUTS.key)
+    ready.replace(ROLLOUTS, ready.read(ROLLOUTS).limit(0), scope=scope)
     for _ in range(2):
         remove_orphans(ready, None, F.lit(True))
         assert gone and ready.read(GRADES).count() == left

@@ -30,13 +30,6 @@ def additions(contract: Contract, rows: DataFrame) -> Source:
     return Source(rows.withColumn(GONE, F.lit(False)), _same(*contract.key), None)
 
 
-def removal(contract: Contract, gone: DataFrame) -> Source:
-    """Rows that go, by their key."""
-    nothing = {c.name: F.lit(None).cast(c.type) for c in contract.columns if c.name not in contract.key}
-    rows = gone.select(*contract.key).withColumns({**nothing, GONE: F.lit(True)})
-    return Source(rows, _same(*contract.key), f"s.{GONE}")
-
-
 def replacement(contract: Contract, rows: DataFrame, owned: DataFrame) -> Source:
     """Rows that replace all of `owned`, a part of the table: what else stands there is looked for, and goes."""
     key = list(contract.key)

@@ -21,7 +21,7 @@ from l2a.places import from_root
 from l2a.tables.conflicts import CONFLICTS
 from l2a.tables.contract import Contract, check_version
 from l2a.tables.creation import contract_version, create, schema
-from l2a.tables.merging import GONE, Source, additions, numbered_replacement, removal, replacement
+from l2a.tables.merging import GONE, Source, additions, numbered_replacement, replacement
 
 STEP_BEFORE = {
     "dialogues": "l2a ingest PATH",
@@ -171,10 +171,6 @@ class Warehouse:
         if not unique:
             self._check_key(contract, rows)
         self._merge(contract, lambda: additions(contract, rows), only_if=only_if, combine=combine)
-
-    def remove(self, contract: Contract, gone: DataFrame) -> None:
-        """Deletes the rows with the keys of `gone`, each key once; what is not there is no matter."""
-        self._merge(contract, lambda: removal(contract, gone))
 
     def append_once(self, contract: Contract, rows: DataFrame, name: str) -> None:
         """Appends rows under a name; a later append under the same name does nothing, in any process.

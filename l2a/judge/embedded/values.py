@@ -85,11 +85,12 @@ class Heard:
 def hear(messages: Sequence[Message]) -> list[Heard]:
     """The user messages of a dialogue. A word is echoed if a later expert utterance says it and none before did."""
     found: list[Heard] = []
-    expert = [{w for w, _, _ in words(m.content)} if m.role == "assistant" else set() for m in messages]
-    for utterance, places in exchanges(messages):
+    said = list(exchanges(messages))
+    expert = [{w for text in utterance for w, _, _ in words(text)} for utterance, _ in said]
+    for number, (utterance, places) in enumerate(said, 1):
         pending = asked_in(utterance, questions)
+        later = set().union(*expert[number:]).difference(*expert[:number])
         for place in places:
-            later = set().union(*expert[place + 1 :]).difference(*expert[:place])
             text = messages[place].content[:MAX_READ]
             found.append(Heard(text, pending, tuple(w in later for w, _, _ in words(text))))
     return found
