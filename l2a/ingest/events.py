@@ -13,9 +13,10 @@ from l2a.ingest.classify import PLACE
 
 KEPT = ("domain", "goal", "outcome", "expert")
 WORDS = (*KEPT, "group")
-COLUMNS = (*PLACE, "landed", "session_id", "message", "order", "updated_at", *WORDS)
+COLUMNS = (*PLACE, "landed", "session_id", "message", "updated_at", *WORDS)
 """What an event is to the functions here."""
 
+BY_TIME = "by_time"
 _KNOWN = ""
 """The source of the messages that are known: it comes before every file."""
 
@@ -35,30 +36,33 @@ def gather(events: DataFrame, known: DataFrame) -> DataFrame:
     dialogue that the session was gathered onto (null: none), and `waited`: source and position of its events that came
     from quarantine.
     """
-    place = F.struct("order", *PLACE, "position", "updated_at", "landed", F.col("message.ts").alias("ts"), *WORDS)
+    row = F.struct(*PLACE, "position", "updated_at", "landed", "message", *WORDS)
+    said = events.groupBy("session_id").agg(F.collect_list(row).alias("rows"))
+    before = known.join(said.select("session_id"), "session_id", "left_semi")
     rows = F.col("rows")
     read_now = F.filter(rows, lambda row: row["position"].isNull())
     told = (
-        events.groupBy("session_id")
-        .agg(F.array_sort(F.collect_list(place)).alias("rows"))
+        said.join(_messages(events, before), "session_id")
+        .withColumn("rows", _sorted(rows))
         .select(
             "session_id",
+            "messages",
+            BY_TIME,
             *[_last_word(rows, name).alias(name) for name in WORDS],
-            F.coalesce(F.array_max(rows["updated_at"]), F.array_max(rows["ts"])).alias("updated_at"),
+            F.coalesce(F.array_max(rows["updated_at"]), F.array_max(rows["message"]["ts"])).alias("updated_at"),
             *[F.get(read_now, F.lit(0))[name].alias(name) for name in PLACE],
             F.array_max(rows["landed"]).alias("landed"),
-            F.array_max(rows["order"]).alias("last"),
+            F.array_max(F.transform(rows["message"], _order)).alias("last"),
             F.transform(
                 F.filter(rows, lambda row: row["position"].isNotNull()),
                 lambda row: F.struct(row["source"].alias("source"), row["position"].alias("position")),
             ).alias("waited"),
         )
     )
-    before = known.join(told.select("session_id"), "session_id", "left_semi")
-    joined = told.join(_messages(events, before), "session_id").join(
+    joined = told.join(
         before.select(
             "session_id",
-            F.array_max(F.transform("messages", _order)).alias("old_last"),
+            F.col("messages").alias("old_messages"),
             F.col("dialogue_version").alias("known_version"),
             *[F.col(name).alias(f"known_{name}") for name in ("split", "updated_at", "landed")],
             *[F.col(name).alias(f"old_{name}") for name in KEPT],
@@ -66,7 +70,7 @@ def gather(events: DataFrame, known: DataFrame) -> DataFrame:
         "session_id",
         "left",
     )
-    older = F.col("last") < F.col("old_last")
+    older = F.col("last") < F.array_max(F.transform("old_messages", _order))
     return joined.select(
         "session_id",
         *PLACE,
@@ -92,14 +96,13 @@ def _last_word(rows: Column, name: str) -> Column:
 
 
 def _messages(events: DataFrame, before: DataFrame) -> DataFrame:
-    """Each session's messages, each once: by sequence number, or by time where there is none.
+    """Each session's messages, each once, in order, and whether that is the order of their times.
 
     Ties stay in the order in which they came. What is known counts as one more file, which came first.
     """
     old = before.select("session_id", F.posexplode("messages").alias("at", "message")).select(
         "session_id",
         "message",
-        _order(F.col("message")).alias("order"),
         F.lit(_KNOWN).alias("source"),
         F.lit(0).cast("bigint").alias("block"),
         F.col("at").cast("bigint").alias("place"),
@@ -111,11 +114,21 @@ def _messages(events: DataFrame, before: DataFrame) -> DataFrame:
     again = F.row_number().over(Window.partitionBy("session_id", "source", "message").orderBy("block", "place"))
     once = F.col("message.seq").isNotNull() & (F.col("source") != _KNOWN)
     said = said.withColumn("again", F.when(once, F.lit(1)).otherwise(again))
-    first = said.groupBy("session_id", "message", "again").agg(F.min(F.struct("order", *PLACE)).alias("at"))
-    return first.groupBy("session_id").agg(
-        F.array_sort(F.collect_list(F.struct("at", "message")))["message"].alias("messages")
+    first = said.groupBy("session_id", "message", "again").agg(F.min(F.struct(*PLACE)).alias("at"))
+    numbered, timed = [F.bool_and(F.col(f"message.{name}").isNotNull()) for name in ("seq", "ts")]
+    whole = first.groupBy("session_id").agg(
+        F.collect_list(F.struct("at", "message")).alias("messages"), (~numbered & timed).alias(BY_TIME)
     )
+    return whole.withColumn("messages", _sorted(F.col("messages"))["message"])
+
+
+def _sorted(rows: Column) -> Column:
+    """Structs that hold a message, in the order of their messages, then by all that they hold."""
+    placed = F.transform(rows, lambda row: F.struct(_order(row["message"]).alias("order"), row.alias("row")))
+    return F.array_sort(placed)["row"]
 
 
 def _order(message: Column) -> Column:
-    return F.coalesce(message["seq"], F.unix_micros(message["ts"]))
+    """By number. Numbers and times are two scales: a session of which some messages have no number goes by time."""
+    time = F.unix_micros(message["ts"])
+    return F.when(F.col(BY_TIME), time).otherwise(F.coalesce(message["seq"], time))

@@ -15,7 +15,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from l2a.errors import InputUnreadable, UsageError
-from l2a.ingest import nanoseconds
+from l2a.ingest import parquet_files
 from l2a.tables.hadoop import file_system, first_line
 
 TEXT_SUFFIXES = (".jsonl", ".json", ".ndjson")
@@ -26,6 +26,7 @@ _KNOWN = re.compile(rf"({'|'.join(TEXT_SUFFIXES)})({'|'.join(COMPRESSIONS)})$|{P
 _HIDDEN = re.compile(r"/[._][^./]")
 BOM = "\ufeff"
 _DAMAGED = re.compile(r"FAILED_READ_FILE.*? reading file (?P<path>.+?)\.\s+SQLSTATE")
+_COLON = re.compile(r"^file:.*:[^/]*$")
 _GLOB = re.compile(r"([\[\]{}*?\\])")
 
 
@@ -51,8 +52,9 @@ def find(spark: SparkSession, paths: list[str], date: str | None = None) -> list
         if "://" in path:
             file_system(spark, path)
         try:
+            pattern = literal(path) if _GLOB.search(path) and _exists(spark, path) else path
             # The reader of whole files, of which only the names are asked: it reads no content then.
-            listed = spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(path)
+            listed = spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(pattern)
             files = [LogFile(*row) for row in listed.select("path", "length", "modificationTime").collect()]
         except AnalysisException as error:
             raise UsageError(f"there is nothing to read at {path}: {first_line(error)}") from None
@@ -69,8 +71,19 @@ def find(spark: SparkSession, paths: list[str], date: str | None = None) -> list
                 f"none of the {len(files)} files at {path} is a log by its name: l2a takes {', '.join(TEXT_SUFFIXES)} "
                 f"(also with {', '.join(COMPRESSIONS[1:])}) and {PARQUET_SUFFIX}; name other files themselves"
             )
+        for file in logs:
+            if _COLON.search(file.path):
+                raise UsageError(
+                    f"{file.path} cannot be read: Hadoop takes no colon in the name of a local file; rename it"
+                )
         found.update(logs)
     return sorted(found)
+
+
+def _exists(spark: SparkSession, path: str) -> bool:
+    """Whether a path is there by this very name, which then is no pattern."""
+    there, itself = file_system(spark, path)
+    return bool(there.exists(itself))
 
 
 def is_parquet(path: str) -> bool:
@@ -113,34 +126,21 @@ def lines(spark: SparkSession, text: list[str], parquet: list[str]) -> DataFrame
                 F.lit(None).cast("variant").alias("row"),
             )
         )
-    for read in _parquet(spark, parquet):
+    try:
+        tables = parquet_files.tables(spark, parquet, literal)
+    except parquet_files.Unreadable as error:
+        raise InputUnreadable(_unreadable(error.path, error.why)) from error
+    for read, paths in tables:
         parts.append(
             read.select(
                 _source().alias("source"),
                 F.lit(0).cast("bigint").alias("block"),
                 F.col("_metadata.row_index").alias("place"),
                 F.lit(None).cast("string").alias("value"),
-                F.to_variant_object(F.struct(*[F.col(f"`{name}`") for name in read.columns])).alias("row"),
+                parquet_files.row(read, paths, _source()).alias("row"),
             )
         )
     return functools.reduce(DataFrame.unionByName, parts)
-
-
-def _parquet(spark: SparkSession, paths: list[str]) -> list[DataFrame]:
-    """The files as one table, or, where a column has different types in them, as a table each."""
-    if not paths:
-        return []
-    try:
-        return [spark.read.option("mergeSchema", "true").parquet(*[literal(path) for path in paths])]
-    except (PySparkException, Py4JJavaError):
-        return [_one_parquet(spark, path) for path in paths]
-
-
-def _one_parquet(spark: SparkSession, path: str) -> DataFrame:
-    try:
-        return nanoseconds.read(spark, path, literal(path)) or spark.read.parquet(literal(path))
-    except (PySparkException, Py4JJavaError) as error:
-        raise InputUnreadable(_unreadable(path)) from error
 
 
 @contextlib.contextmanager
@@ -155,10 +155,9 @@ def naming_damaged_files() -> Iterator[None]:
         raise InputUnreadable(_unreadable(said["path"])) from error
 
 
-def _unreadable(path: str) -> str:
+def _unreadable(path: str, why: str = parquet_files.DAMAGED) -> str:
     return (
-        f"{path} cannot be read to its end: it is damaged, or still being written. Nothing of this run was taken; "
-        "mend or remove the file and run again"
+        f"{path} cannot be read to its end: {why}. Nothing of this run was taken; mend or remove the file and run again"
     )
 
 

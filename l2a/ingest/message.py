@@ -5,7 +5,8 @@ from __future__ import annotations
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from l2a.ingest.variants import at, is_null, text, time
+from l2a.dialogue.utterance import WHITE_SPACE
+from l2a.ingest.variants import at, is_null, text, time, whole_number
 from l2a.mapping import Mapping, several
 from l2a.mapping.model import json_path
 
@@ -31,12 +32,12 @@ def message(variant: Column, index: Column | None, mapping: Mapping, max_bytes: 
         content = F.coalesce(content, _joined_parts(content_at, several(fields.text_parts)))
     if fields.tool_calls:
         calls = _calls(variant, several(fields.tool_calls))
-        calls_only = calls.isNotNull() & (is_null(content_at) | (F.trim(content) == ""))
+        calls_only = calls.isNotNull() & (is_null(content_at) | (F.btrim(content, F.lit(WHITE_SPACE)) == ""))
         content = F.when(calls_only, calls).otherwise(content)
         role = F.when(calls_only & role.isNotNull(), F.lit("tool")).otherwise(role)
     ts, ts_problem = time(at(variant, fields.ts), mapping, "ts")
     sequence_at = at(variant, fields.sequence)
-    seq = F.when(F.schema_of_variant(sequence_at) == "BIGINT", F.try_variant_get(sequence_at, "$", "bigint"))
+    seq = whole_number(sequence_at).try_cast("bigint")
     problem = (
         F.when(F.try_variant_get(variant, "$", "map<string,variant>").isNull(), said("message is not an object:"))
         .when(is_null(role_at), said("message without role:"))

@@ -39,8 +39,13 @@ def read(spark: SparkSession, path: str, pattern: str) -> DataFrame | None:
     numbers = spark.read.parquet(pattern)
     # The footer's columns are the leaves of the schema, in its order.
     leaves = iter(found)
-    columns = [_timed(F.col(f"`{field.name}`"), _marks(field.dataType, leaves)) for field in numbers.schema.fields]
+    columns = [_timed(F.col(quoted(field.name)), _marks(field.dataType, leaves)) for field in numbers.schema.fields]
     return numbers.withColumns(dict(zip(numbers.columns, columns, strict=True)))
+
+
+def quoted(name: str) -> str:
+    """A column's name as Spark's SQL takes it, whatever stands in it."""
+    return "`" + name.replace("`", "``") + "`"
 
 
 def _leaves(spark: SparkSession, path: str) -> list[bool]:

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from l2a.ingest.message import message
 from l2a.ingest.plain import MESSAGES, with_plain_messages
-from l2a.ingest.variants import at, is_null, text, time
+from l2a.ingest.variants import at, is_null, text, time, whole_number
 from l2a.mapping import Mapping
 
 MALFORMED = "malformed"
@@ -28,7 +28,7 @@ def parse(lines: DataFrame, mapping: Mapping, max_message_bytes: int, max_line_b
     """Adds to lines (value or row) what the mapping finds, and `reason`: null for a good line.
 
     Columns added: session_id, group, domain, goal, outcome, expert, updated_at, reason, and for documents `messages`
-    (array of struct role, content, ts, seq), for events `message` (the struct) and `order` (bigint).
+    (array of struct role, content, ts, seq), for events `message` (the struct).
     """
     value = F.col("value")
     small = F.octet_length(value) <= max_line_bytes
@@ -49,7 +49,7 @@ def parse(lines: DataFrame, mapping: Mapping, max_message_bytes: int, max_line_b
         .when(~small, f"over the size limit: a line of more than {max_line_bytes} bytes")
         .otherwise(MALFORMED)
     )
-    session_id, session_problem = _session(mapping)
+    session_id, session_problem = session(F.col("v"), mapping)
     updated_at, updated_problem = time(at("v", mapping.fields.updated_at), mapping, "updated_at")
     columns = {
         "session_id": session_id,
@@ -88,12 +88,11 @@ def parse(lines: DataFrame, mapping: Mapping, max_message_bytes: int, max_line_b
         columns["messages"] = F.when(plain, F.col(MESSAGES)).otherwise(careful)
     else:
         given = given.withColumn("found", message(F.col("v"), None, mapping, max_message_bytes))
-        order = F.coalesce(F.col("found.seq"), F.unix_micros("found.ts"))
         content_reason = F.when(F.col("found.problem").isNotNull(), F.col("found.problem")).when(
-            order.isNull(), "event without order: neither a sequence number nor a time"
+            F.col("found.seq").isNull() & F.col("found.ts").isNull(),
+            "event without order: neither a sequence number nor a time",
         )
         columns["message"] = F.struct("found.role", "found.content", "found.ts", "found.seq")
-        columns["order"] = order
     reason = F.coalesce(line_reason, session_problem, content_reason, updated_problem)
     return given.withColumns({**columns, "reason": reason}).drop("v", "alone", "found", MESSAGES)
 
@@ -105,27 +104,31 @@ def _word(mapping: Mapping, name: str) -> Column:
 
 
 def _outcome(mapping: Mapping) -> Column:
-    found = _word(mapping, "outcome")
     if not mapping.outcomes:
-        return found
-    result = F.when(found.isNull(), None)
+        return _word(mapping, "outcome")
+    found = text(at("v", mapping.fields.outcome))
+    # Any other word of the log, that is: what the log does not say is no word of it.
+    constant = mapping.constants.outcome
+    result = F.when(found.isNull(), None if constant is None else mapping.outcomes.get(constant, constant))
     for theirs, ours in mapping.outcomes.items():
         if theirs != "*":
             result = result.when(found == theirs, ours)
     return result.otherwise(F.lit(mapping.outcomes["*"]) if "*" in mapping.outcomes else found)
 
 
-def _session(mapping: Mapping) -> tuple[Column, Column]:
-    """The session id, and what is wrong with it (null: nothing)."""
-    variant = at("v", mapping.fields.session_id)
+def session(line: Column, mapping: Mapping) -> tuple[Column, Column]:
+    """The session id of a parsed line, and what is wrong with it (null: nothing)."""
+    variant = at(line, mapping.fields.session_id)
     kind = F.schema_of_variant(variant)
-    right = kind == "STRING"
+    found = F.when(kind == "STRING", F.try_variant_get(variant, "$", "string"))
     if mapping.numeric_session_ids:
-        right = right | (kind == "BIGINT")
-    found = F.when(right, F.try_variant_get(variant, "$", "string"))
+        found = F.coalesce(found, whole_number(variant).cast("string"))
     problem = (
         F.when(is_null(variant), "no session id: the field is missing or null")
-        .when(~right, F.concat(F.lit("session id of the wrong type: "), F.lower(kind), F.lit(" instead of string")))
+        .when(
+            found.isNull(),
+            F.concat(F.lit("session id of the wrong type: "), F.lower(kind), F.lit(" instead of string")),
+        )
         .when(found == "", "no session id: the field is empty")
     )
     return found, problem

@@ -28,6 +28,13 @@ def text(variant: Column) -> Column:
     return F.when(~is_null(variant), F.try_variant_get(variant, "$", "string"))
 
 
+def whole_number(variant: Column) -> Column:
+    """A whole number as decimal(38, 0), however it is written (7, 7.0, a column of doubles); null for all else."""
+    number = F.try_variant_get(variant, "$", "decimal(38,9)")
+    whole = F.schema_of_variant(variant).rlike(r"^(BIGINT|FLOAT|DOUBLE|DECIMAL\(.*)$") & (number == F.floor(number))
+    return F.when(whole, number.cast("decimal(38,0)"))
+
+
 def time(variant: Column, mapping: Mapping, name: str) -> tuple[Column, Column]:
     """A point in time (UTC), and what is wrong with it (null: nothing; a missing time is no problem)."""
     kind = F.schema_of_variant(variant)

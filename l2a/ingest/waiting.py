@@ -33,7 +33,7 @@ def waiting(
     if rows.isEmpty():
         return None
     # The session alone is cheap to read, and most lines wait for sessions that nobody speaks of.
-    session = F.try_variant_get(F.try_parse_json("raw"), mapping.fields.session_id, "string")
+    session, _ = parse.session(F.try_parse_json("raw"), mapping)
     asked = sessions.select("session_id").distinct()
     rows = rows.withColumn("session_id", session).join(asked, "session_id", "left_semi")
     lines = rows.select(

@@ -136,7 +136,7 @@ def load(name_or_file: str | None) -> Mapping:
         path = Path(name)
         if not path.is_file():
             raise MappingError(f"there is no mapping {name}: give a TOML file or one of {', '.join(shipped())}")
-        text, where = path.read_text(encoding="utf-8", errors="replace"), str(path)
+        text, where = path.read_text(encoding="utf-8-sig", errors="replace"), str(path)
     try:
         content = tomllib.loads(text)
         return Mapping.model_validate({"name": Path(where).stem, **content})

@@ -26,6 +26,8 @@ NIGHTS = {
             event("ties", 5, "user", "second"),
             event("by time", None, "agent", "b", EVENING),
             event("by time", None, "user", "a", "2026-11-01T23:58:00+00:00"),
+            event("not all numbered", 1, "user", "a", "2026-11-01T23:57:00Z"),
+            event("not all numbered", None, "agent", "b", "2026-11-01T23:58:00Z", outcome="open"),
             event("again", 1, "user", "said once"),
             event("again", 1, "user", "said once"),
         ],
@@ -41,6 +43,7 @@ NIGHTS = {
             event("over nights", 3, "customer", "c", MORNING, outcome="success"),
             event("over nights", 2, "agent", "b", MORNING),
             event("again", 1, "user", "said once"),
+            event("not all numbered", 2, "user", "c", MORNING, outcome="success"),
         ]
     },
 }
@@ -49,6 +52,7 @@ SAID = {
     "over nights": "abc",
     "ties": ["first", "second", "third"],
     "by time": "ab",
+    "not all numbered": "abc",
     "again": ["said once"],
 }
 
@@ -65,9 +69,9 @@ def test_sessions_are_gathered_over_files_and_nights_in_any_order(take, write_li
 
     landing = land(write_lines)
     first = take(landing, mapping="events", date="2026-11-01")
-    assert (first.rows_in, first.rows_new, first.rows_quarantined) == (13, 11, 2)
+    assert (first.rows_in, first.rows_new, first.rows_quarantined) == (15, 13, 2)
     second = take(landing, mapping="events", date="2026-11-02")
-    assert (second.rows_in, second.rows_updated, second.rows_unchanged) == (3, 2, 1)
+    assert (second.rows_in, second.rows_updated, second.rows_unchanged) == (4, 3, 1)
 
     found = {row["session_id"]: row for row in dicts(warehouse, DIALOGUES)}
     assert {name: [m["content"] for m in row["messages"]] for name, row in found.items()} == {
@@ -75,6 +79,7 @@ def test_sessions_are_gathered_over_files_and_nights_in_any_order(take, write_li
     }
     assert [m["role"] for m in found["by number"]["messages"]] == ["user", "assistant", "assistant"]
     assert (found["by number"]["domain"], found["by number"]["outcome"]) == ("bank", "success")
+    assert found["not all numbered"]["outcome"] == "success"
     rejected = {(row["position"], row["reason"].split(":")[0]) for row in dicts(warehouse, QUARANTINE)}
     assert rejected == {(2, "no user message"), (3, "no user message")}
 
@@ -82,7 +87,7 @@ def test_sessions_are_gathered_over_files_and_nights_in_any_order(take, write_li
     for night in reversed(NIGHTS):
         take(landing, mapping="events", date=night, into=backwards)
     at_once = open_warehouse(spark, warehouse.root + "-at-once")
-    assert take(landing, mapping="events", into=at_once).rows_in == 16
+    assert take(landing, mapping="events", into=at_once).rows_in == 19
     same = ("session_id", "dialogue_version", "updated_at", "landed", "outcome", "expert", "split")
     for other in (backwards, at_once):
         there = {row["session_id"]: row for row in dicts(other, DIALOGUES)}

@@ -50,10 +50,13 @@ def test_every_compression_that_is_offered_can_be_read(spark, tmp_path: Path) ->
     assert {row["source"]: row["count"] for row in lines.groupBy("source").count().collect()} == {
         file.path: 200 for file in found
     }
-    assert [file.path for file in files.find(spark, [str(tmp_path / "e.txt")])] == [f"file:{tmp_path / 'e.txt'}"]
+    for named in ("e.txt", "deep [1]/f {2}.JSONL"):
+        assert [file.path for file in files.find(spark, [str(tmp_path / named)])] == [f"file:{tmp_path / named}"]
     with pytest.raises(UsageError, match=r"there is nothing to read at .*gone"):
         files.find(spark, [str(tmp_path / "gone")])
-    for path in (f"{tmp_path}/_hidden.jsonl", f"{tmp_path}/[ab", "part-2026-11-21T02:00.jsonl"):
+    (tmp_path / "colon").mkdir()
+    (tmp_path / "colon" / "part-02:00.jsonl").write_bytes(BODY)
+    for path in (f"{tmp_path}/_hidden.jsonl", f"{tmp_path}/[ab", "part-2026-11-21T02:00.jsonl", f"{tmp_path}/colon"):
         with pytest.raises(UsageError, match=re.escape(path)):
             files.find(spark, [path])
 

@@ -102,6 +102,7 @@ OLDER = {"name": "look_up", "arguments": "{}"}
 ASSISTANTS: list[tuple[dict[str, Any], tuple[str, Any]]] = [
     ({"content": "", "tool_calls": [CALL]}, ("tool", [CALL])),
     ({"content": [], "tool_calls": [CALL]}, ("tool", [CALL])),
+    ({"content": "\n\n", "tool_calls": [CALL]}, ("tool", [CALL])),
     ({"content": [{"type": "text", "text": " "}], "tool_calls": [CALL]}, ("tool", [CALL])),
     ({"content": None, "function_call": OLDER}, ("tool", OLDER)),
     ({"content": None, "tool_calls": [], "function_call": OLDER}, ("tool", OLDER)),
@@ -159,7 +160,7 @@ customer = "user"
 
 
 def test_a_mapping_of_ones_own_reaches_into_any_document(parsed, tmp_path) -> None:
-    (tmp_path / "tickets.toml").write_text(CUSTOM, encoding="utf-8")
+    (tmp_path / "tickets.toml").write_text(CUSTOM, encoding="utf-8-sig")  # as Windows' editor does
     mapping = load(str(tmp_path / "tickets.toml"))
 
     def ticket(number: Any, code: Any, **more: Any) -> dict[str, Any]:
@@ -170,13 +171,22 @@ def test_a_mapping_of_ones_own_reaches_into_any_document(parsed, tmp_path) -> No
         return {"case id": {"number": number}, "body": {"turns": turns, "state": [{"code": code}]}, **more}
 
     rows = parsed(
-        [ticket(12, 4, changed=1_700_000_000_500), ticket("x", "lost", aim="other"), ticket(1.5, None)], mapping
+        [
+            ticket(12, 4, changed=1_700_000_000_500),
+            ticket("x", "lost", aim="other"),
+            ticket(1.5, None),
+            ticket(2**64, 4),
+        ],
+        mapping,
     )
     assert [row["reason"] and row["reason"].split(":")[0] for row in rows] == [
-        None, None, "session id of the wrong type",
+        None, None, "session id of the wrong type", None,
     ]  # fmt: skip
+    assert rows[3]["session_id"] == str(2**64)
     assert [row["session_id"] for row in rows[:2]] == ["12", "x"]
-    assert [row["outcome"] for row in rows] == ["success", "failure", None]
+    assert [row["outcome"] for row in rows] == ["success", "failure", None, "success"]
+    given = mapping.model_copy(update={"constants": mapping.constants.model_copy(update={"outcome": "success"})})
+    assert [row["outcome"] for row in parsed([ticket(12, "lost"), ticket(12, None)], given)] == ["failure", "success"]
     assert [row["goal"] for row in rows[:2]] == ["find the fault", "other"]
     assert {row["domain"] for row in rows} == {"telecom"}
     assert spoken(rows[0]) == [("user", "no light"), ("assistant", "since when?")]
@@ -198,17 +208,18 @@ def test_event_rows_need_an_order(parsed) -> None:
     event = {"session_id": "s", "role": "customer", "content": "hi"}
     lines = [
         {**event, "seq": 3},
+        {**event, "seq": 4.0},
         {**event, "ts": "2026-11-21T00:00:00Z"},
         event,
         {**event, "seq": 1.5},
         {**event, "seq": None, "ts": "noon"},
     ]
     rows = parsed(lines, load("events"))
-    assert [row["order"] for row in rows[:2]] == [3, 1_795_219_200_000_000]
     reasons = [row["reason"] for row in rows]
-    assert reasons[:3] == [None, None, "event without order: neither a sequence number nor a time"]
-    assert reasons[3].startswith("event without order: no whole sequence number")
-    assert reasons[4].startswith("not a time: ts is noon")
+    assert reasons[:4] == [None, None, None, "event without order: neither a sequence number nor a time"]
+    assert reasons[4].startswith("event without order: no whole sequence number")
+    assert reasons[5].startswith("not a time: ts is noon")
+    assert [row["message"]["seq"] for row in rows[:3]] == [3, 4, None]
 
 
 BAD_MAPPINGS = {

@@ -88,3 +88,23 @@ def test_times_in_nanoseconds_are_read_wherever_they_stand(take, tmp_path, wareh
     (tmp_path / "in/cut.parquet").write_bytes((tmp_path / "in/nano.parquet").read_bytes()[:-20])
     with pytest.raises(InputUnreadable, match=r"cut.parquet cannot be read to its end"):
         take(str(tmp_path / "in"))
+
+
+def test_partitioned_folders_are_columns_and_odd_columns_are_no_hindrance(take, tmp_path, warehouse) -> None:
+    from l2a.tables.contracts import DIALOGUES
+
+    odd = [("seen`twice", pa.float64()), ("counts", pa.map_(pa.int64(), pa.string()))]
+    schema = pa.schema([("session_id", pa.string()), ("messages", pa.list_(MESSAGE)), *odd])
+    words = [{"role": "user", "content": "hi"}]
+    row = {"messages": words, "seen`twice": 1.5, "counts": [(1, "a")]}
+    for folder in ("outcome=failure/domain=bank%2Fcards", "outcome=success/domain=__HIVE_DEFAULT_PARTITION__"):
+        write(tmp_path / "in" / folder / "part-0.parquet", [{**row, "session_id": folder[:15]}], schema)
+    assert take(str(tmp_path / "in")).rows_new == 2
+    found = {row["session_id"]: (row["outcome"], row["domain"]) for row in dicts(warehouse, DIALOGUES)}
+    assert found == {"outcome=failure": ("failure", "bank/cards"), "outcome=success": ("success", None)}
+
+
+def test_a_file_of_a_type_that_spark_does_not_take_says_so(take, tmp_path) -> None:
+    write(tmp_path / "in/a.parquet", [dialogue("a", "hi") | {"at": dt.time(12)}])
+    with pytest.raises(InputUnreadable, match=r"a\.parquet cannot be read to its end: .*TIME"):
+        take(str(tmp_path / "in"))
