@@ -84,12 +84,12 @@ with DAG(
         """Looks whether the training has ended; one that died is started again."""
         from airflow.sdk.exceptions import AirflowFailException
 
-        from l2a.errors import JobError
+        from l2a.errors import JobOver
         from l2a.nightly.training import finished
 
         try:
             done, says = finished(settings(), planned["condition"])
-        except JobError as error:
+        except JobOver as error:
             raise AirflowFailException(str(error)) from None
         print(says)
         return PokeReturnValue(is_done=done)

@@ -11,7 +11,8 @@
     ├── EnvironmentProblem        Java, jars, disk, ports: `l2a doctor` says more
     ├── JobError                  a job that cannot be started, found or stopped (l2a.launch)
     │   ├── JobRefused            it would run beside one that it must not run beside
-    │   └── NotTaken              the other side refused it
+    │   ├── NotTaken              the other side refused it
+    │   └── JobOver               it failed or was cancelled
     ├── ChecksFailed              tables that do not say what they must; nothing was changed
     └── TooManyFailures           more rows failed than --max-failed-share allows; what was finished is kept
 
@@ -73,6 +74,10 @@ class JobRefused(JobError):
 
 class NotTaken(JobError):
     """A job that was refused: nothing of it was started, so it counts as never submitted."""
+
+
+class JobOver(JobError):
+    """A job that failed or was cancelled: nothing more comes of it by itself."""
 
 
 class ChecksFailed(L2AError):

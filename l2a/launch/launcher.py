@@ -86,7 +86,10 @@ class Launcher:
         with self._changing():
             job = self._job(name)
             status = self._status(job)
-            return self._start(job) if self._may_start_again(job, status.state) else status
+            if self._may_start_again(job, status.state):
+                return self._start(job)
+            self._note_end(job, status)
+            return status
 
     def status(self, name: str) -> Status:
         """Raises `JobError` where there is no such job."""
@@ -108,7 +111,13 @@ class Launcher:
             write_job(self.folder / name, dataclasses.replace(job, cancelled=True, gone=gone))
             if not (gone or died):
                 self._runner.stop(self.folder / name, job)
-            return self._status(self._job(name))
+            job = self._job(name)
+            status = self._status(job)
+            if status.state is State.UNKNOWN and not (gone or died):
+                # It was ended, and with that forgotten, as by `kubectl delete`.
+                status = Status(State.CANCELLED, f"cancelled; {status.says}", status.starts)
+            self._note_end(job, status)
+            return status
 
     def interrupt(self, name: str) -> Status:
         """Ends the job as a crash of its machine would, only politely: it counts as died, and may be started again."""
@@ -156,6 +165,12 @@ class Launcher:
         write_job(folder, job)
         return self._status(job)
 
+    def _note_end(self, job: Job, status: Status) -> None:
+        """Keeps how a job ended. One that died too often is not among those: more starts may be allowed later."""
+        failed = status.state is State.FAILED and job.starts - job.forgiven < self._max_starts
+        if job.ended is None and (failed or status.state in (State.FINISHED, State.CANCELLED)):
+            write_job(self.folder / job.name, dataclasses.replace(job, ended=status.state))
+
     def _may_start_again(self, job: Job, state: State) -> bool:
         return state is State.DIED and job.starts - job.forgiven < self._max_starts
 
@@ -164,10 +179,12 @@ class Launcher:
             return Status(State.DIED, "it was not started yet", job.starts)
         if job.gone:
             return Status(State.CANCELLED, "cancelled, since its machine is gone for good", job.starts)
+        if job.ended is not None:
+            return Status(job.ended, "so it had ended when it was last asked about", job.starts)
         if job.kind != self._runner.kind:
             return Status(State.UNKNOWN, f"it was started by the launcher `{job.kind}`, which is not set", job.starts)
         state, says = self._runner.state(self.folder / job.name, job)
-        if job.cancelled and state is not State.UNKNOWN:
+        if job.cancelled and state not in (State.UNKNOWN, State.FINISHED):
             # A command that stops a job may return before it has ended.
             says = f"cancelled; {says}"
             state = State.RUNNING if state is State.RUNNING else State.CANCELLED

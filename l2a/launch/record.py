@@ -61,6 +61,8 @@ class Job:
     cancelled: bool = False
     gone: bool = False
     """Somebody said that its machine is gone for good, so nobody is asked about it any more."""
+    ended: State | None = None
+    """How its last start ended, once that was seen: who ran it may forget it."""
 
     def started(self, external_id: str | None) -> Job:
         """With the id of its last start."""
@@ -68,15 +70,16 @@ class Job:
 
     def starting(self) -> Job:
         """About to be started once more."""
-        return dataclasses.replace(self, starts=self.starts + 1, ids=(*self.ids, None))
+        return dataclasses.replace(self, starts=self.starts + 1, ids=(*self.ids, None), ended=None)
 
 
 def read_job(folder: Path) -> Job | None:
     """The job of a folder; None: there is none. Raises `JobError` for a file that is no such record."""
     try:
         found = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        known = {field.name: found[field.name] for field in dataclasses.fields(Job)}
-        return Job(**{**known, "command": tuple(known["command"]), "ids": tuple(known["ids"])})
+        known = {field.name: found[field.name] for field in dataclasses.fields(Job) if field.name != "ended"}
+        ended = State(found["ended"]) if found.get("ended") else None
+        return Job(**{**known, "command": tuple(known["command"]), "ids": tuple(known["ids"]), "ended": ended})
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:

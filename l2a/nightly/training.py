@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from l2a.conditions import BUILT_IN, CHAMPION, RANDOM
-from l2a.errors import JobError, L2AError
+from l2a.errors import JobOver, L2AError
 from l2a.launch import State, Status, launcher
 from l2a.nightly.retraining import Decision, condition_name, decide, trained_conditions
 from l2a.registry import Registry
@@ -74,13 +74,14 @@ def start(settings: Settings, condition: str, config: str | None) -> Status:
 def finished(settings: Settings, condition: str) -> tuple[bool, str]:
     """Whether the training has ended well, and how it stands; one that died is started again first.
 
-    Raises `JobError` with its last words where it failed or was cancelled.
+    Raises `JobOver` with its last words where it failed or was cancelled; `JobError` where it cannot be looked at or
+    started again now.
     """
     jobs = launcher(settings)
     status = jobs.revive(condition)
     says = f"{condition} is {status.state} (start {status.starts}): {status.says}"
     if status.state in (State.FAILED, State.CANCELLED):
-        raise JobError(f"{says}\n{jobs.output(condition, 20)}")
+        raise JobOver(f"{says}\n{jobs.output(condition, 20)}")
     return status.state is State.FINISHED, says
 
 

@@ -36,7 +36,8 @@ if verb == "submit":
 elif verb == "status":
     print((there / f"job-{words[0]}").read_text())
 elif verb == "cancel":
-    (there / f"job-{words[0]}").write_text("CANCELLED+")
+    job = there / f"job-{words[0]}"
+    job.unlink() if (there / "forgets").exists() else job.write_text("CANCELLED+")
 elif verb == "logs":
     print("step 1\\nstep 2")
 elif verb == "find":
@@ -198,6 +199,29 @@ def test_cancelled_means_cancelled(jobs: Launcher, there: Path) -> None:
     jobs.submit("j", COMMAND)
     assert jobs.cancel("j").state is State.CANCELLED
     assert jobs.revive("j").starts == 1
+
+
+def test_how_a_job_ended_is_known_after_the_other_side_has_forgotten_it(jobs: Launcher, there: Path) -> None:
+    (there / "forgets").touch()
+    jobs.submit("cancelled", COMMAND, group="retrain")
+    assert jobs.cancel("cancelled").state is jobs.status("cancelled").state is State.CANCELLED
+    jobs.submit("finished", COMMAND, group="retrain")
+    (there / "job-1").write_text("COMPLETED")
+    assert jobs.revive("finished").state is State.FINISHED
+    (there / "job-1").unlink()
+    assert jobs.status("finished").state is State.FINISHED
+    assert jobs.submit("next", COMMAND, group="retrain").state is State.RUNNING
+    assert jobs.submit("cancelled", COMMAND, again=True).starts == 2
+
+
+def test_a_job_that_ended_well_before_it_could_be_cancelled_has_finished(jobs: Launcher, there: Path) -> None:
+    jobs.submit("j", COMMAND)
+    (there / "down").touch()
+    with pytest.raises(JobError, match="was not stopped"):
+        jobs.cancel("j")
+    (there / "down").unlink()
+    (there / "job-1").write_text("COMPLETED")
+    assert jobs.status("j").state is State.FINISHED
 
 
 def test_a_job_whose_machine_is_gone_for_good_can_be_given_up_and_started_again(jobs: Launcher, there: Path) -> None:
