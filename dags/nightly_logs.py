@@ -6,7 +6,7 @@ may ask an LLM), **check** (is the night whole?). A night whose checks are green
 
 #### When it is red
 - **ingest**: the log of the task says which path or file. `there is nothing to read`: the night has not landed; it is
-  tried again for about an hour, later clear the task. A damaged file: mend it, clear the task.
+  tried again for one to two hours, later clear the task. A damaged file: mend it, clear the task.
 - **extract**: mostly endpoints that do not answer. Nothing that was answered is paid again: clear the task when they
   are back. `l2a status` shows what waits.
 - **check**: says which check failed and what helps. Nothing is lost: good lines are in, the others lie in `quarantine`
@@ -33,7 +33,10 @@ from dags.common.defaults import ARGUMENTS, TURNS, settings
 from dags.common.steps import step
 
 SETTINGS = settings().nightly
-NIGHT = "{{ params.date or ((data_interval_start or dag_run.run_after - macros.timedelta(days=1)) | ds) }}"
+# A run that was triggered without a date has no interval at all.
+NIGHT = (
+    "{{ params.date or ((data_interval_start | default(none) or dag_run.run_after - macros.timedelta(days=1)) | ds) }}"
+)
 # Of two runs of one step beside each other, the one that had read less may write last; only the next run mends it.
 ONE_AT_A_TIME: dict[str, Any] = {"max_active_tis_per_dag": 1}
 

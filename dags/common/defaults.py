@@ -49,7 +49,7 @@ ARGUMENTS: dict[str, Any] = {
     "owner": "l2a",
     "retries": 5,
     "retry_delay": timedelta(minutes=2),
-    # A factor: 2, 4, 8, 16, 32 minutes, so that an endpoint may be down for an hour.
+    # A factor: at least 2, 4, 8, 16, 32 minutes, at most twice as long, so that an endpoint may be down for an hour.
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(hours=1),
     "execution_timeout": timedelta(hours=12),

@@ -205,6 +205,14 @@ def _nights(landing: Path) -> str:
     return min(path.name.removeprefix("dt=") for path in landing.glob("dt=*"))
 
 
+def _leave_behind_settings(here: Mapping[str, str]) -> None:
+    """Sets these settings in the place of all others but Spark's: whatever l2a is set to on this machine, the demo must
+    not pay its endpoints, and neither promote in its registry nor stop its trainings."""
+    for name in [name for name in os.environ if name.startswith("L2A_") and not name.startswith("L2A_SPARK__")]:
+        del os.environ[name]
+    os.environ.update(here)
+
+
 def _end_trainings(warehouse: str) -> None:
     """Trainings are made to outlive Airflow; here they must not outlive ctrl-C."""
     jobs = launcher(load(None, {"warehouse": warehouse}))
@@ -221,19 +229,22 @@ def command(folder: Path, port: int) -> None:
     folder = folder.absolute()
     warehouse = str(folder / "warehouse")
     first = _nights(folder / "landing")
+    (folder / "l2a.toml").touch()
     here = {
+        "L2A_CONFIG": str(folder / "l2a.toml"),
         "L2A_WAREHOUSE": warehouse,
         "L2A_NIGHTLY__LANDING": str(folder / "landing"),
         "L2A_NIGHTLY__FIRST_NIGHT": first,
         "L2A_RETRAIN__RECIPE": "demo",
         "L2A_RETRAIN__MIN_NEW_TURNS": "500",
     }
+    _leave_behind_settings(here)
     say("starting Airflow: a minute or two")
     try:
-        with airflow(folder / "airflow", port, here) as running:
+        with airflow(folder / "airflow", port, {}) as running:
             say(f"Airflow is at {running.url}, user {USER}, password {running.password}; its log is {running.log}")
             say(f"Unpause nightly_logs to take the nights from {first} on, and retrain to train when they are in.")
-            say("ctrl-C ends it.")
+            say(f"Its settings are those of {folder / 'l2a.toml'} alone. ctrl-C ends it.")
             running.process.wait()
             raise EnvironmentProblem(f"Airflow ended by itself; its log is {running.log}")
     except KeyboardInterrupt:

@@ -15,11 +15,15 @@ from dags.common.by_hand import COMMANDS
 
 HEAVY = ("pyspark", "delta", "torch", "trl", "mlflow", "transformers", "sklearn", "pandas", "duckdb", "pyarrow")
 LOOK = f"""
-import json, sys
+import datetime as dt, json, sys, types
 from airflow.dag_processing.dagbag import DagBag
 bag = DagBag({str(ROOT / "dags")!r})
 heavy = [name for name in {HEAVY!r} if name in sys.modules]
+nightly = bag.dags.get("nightly_logs")
+by_hand = {{"params": {{"date": None}}, "dag_run": types.SimpleNamespace(run_after=dt.datetime(2026, 11, 22, 9))}}
 print("RESULT " + json.dumps({{
+    "night": nightly and nightly.get_template_env().from_string(
+        nightly.get_task("ingest").application_args[2]).render(macros=dt, **by_hand),
     "errors": bag.import_errors, "heavy": heavy,
     "dags": {{dag.dag_id: {{
         "doc": dag.doc_md, "catchup": dag.catchup, "timetable": type(dag.timetable).__name__,
@@ -115,3 +119,7 @@ def test_nights_are_caught_up_only_from_a_first_night(bag: dict[str, Any], tmp_p
 def test_wrong_settings_are_an_error_of_the_dag_that_names_them(tmp_path: Path) -> None:
     errors = look(tmp_path, L2A_NIGHTLY__FIRST_NIGHT="tomorrow")["errors"]
     assert any("nightly.first_night" in error for error in errors.values())
+
+
+def test_a_night_that_is_triggered_without_a_date_is_yesterday(bag) -> None:
+    assert bag["night"] == "2026-11-21"
