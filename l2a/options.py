@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
 
-from l2a.errors import L2AError
+from l2a.errors import L2AError, UsageError
 from l2a.settings import Settings, load
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -73,6 +73,17 @@ def llm_options(function: Function) -> Function:
     ):
         function = option(function)
     return function
+
+
+def refuse_llm_options(given: Mapping[str, Any], why: str) -> None:
+    """Raises `UsageError` where options of `llm_options` were given and no LLM is asked: ignored, they would hide a
+    mistake, such as a forgotten `--grader llm`.
+
+    given: what `llm_given` made of them. why: no LLM is asked, as the beginning of a sentence.
+    """
+    if named := [name for name, value in given.items() if value is not None]:
+        option = {"endpoints": "endpoint"}.get(named[0], named[0]).replace("_", "-")
+        raise UsageError(f"--{option}: {why}, so no LLM is asked")
 
 
 def llm_given(

@@ -16,8 +16,9 @@ from pyspark.storagelevel import StorageLevel
 
 from l2a.hindsight import objective
 from l2a.hindsight.decide import read_overrules
+from l2a.judge.open import is_llm
 from l2a.llm.settings import LLMSettings
-from l2a.options import Command, common
+from l2a.options import Command, common, refuse_llm_options
 from l2a.settings import JudgeSettings, ObjectiveSettings
 from l2a.tables.contracts import DIALOGUES, OBJECTIVES, TURNS
 from l2a.tables.warehouse import Warehouse, sql_text
@@ -170,9 +171,12 @@ def command(
     **llm: Any,
 ) -> None:
     """New usable turns into objectives: the information set and the decision."""
+    given = llm_given(**llm)
     settings, tables = start(
-        config, warehouse, max_failed_share=max_failed_share, judge={"extractor": extractor}, llm=llm_given(**llm)
+        config, warehouse, max_failed_share=max_failed_share, judge={"extractor": extractor}, llm=given
     )
+    if not is_llm(settings.judge.extractor):
+        refuse_llm_options(given, f"the extractor is {settings.judge.extractor}")
     extract(
         tables,
         settings.judge,

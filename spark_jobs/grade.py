@@ -15,11 +15,12 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from l2a.errors import UsageError
+from l2a.judge.open import is_llm
 from l2a.llm.settings import LLMSettings
-from l2a.options import Command, common
+from l2a.options import Command, common, refuse_llm_options
 from l2a.reward.columns import grade_column, needs_grader_column
 from l2a.settings import JudgeSettings
-from l2a.tables.contracts import DIALOGUES, GRADES, OBJECTIVES, ROLLOUTS
+from l2a.tables.contracts import DIALOGUES, GRADES, OBJECTIVES, ROLLOUTS, TURNS
 from l2a.tables.warehouse import Warehouse, sql_text
 from spark_jobs.calls import Paid, retryable
 from spark_jobs.command import all_again as all_again_option
@@ -180,8 +181,6 @@ def _needing_a_grader(warehouse: Warehouse, joined: DataFrame) -> DataFrame:
 
 
 def _with_context(warehouse: Warehouse, asked: DataFrame) -> DataFrame:
-    from l2a.tables.contracts import TURNS
-
     places = warehouse.read(TURNS).select("session_id", "turn", "dialogue_version", "context_end")
     dialogues = warehouse.read(DIALOGUES).select("session_id", "dialogue_version", "domain", "goal", "messages")
     context = F.slice("messages", F.lit(1), F.col("context_end"))
@@ -213,13 +212,16 @@ def command(
     **llm: Any,
 ) -> None:
     """Ungraded rollouts into grades."""
+    given = llm_given(**llm)
     settings, tables = start(
         config,
         warehouse,
         max_failed_share=max_failed_share,
         judge={"grader": grader, "extractor": extractor},
-        llm=llm_given(**llm),
+        llm=given,
     )
+    if not is_llm(settings.judge.grader):
+        refuse_llm_options(given, f"the grader is {settings.judge.grader}")
     grade(
         tables,
         settings.judge,

@@ -19,7 +19,7 @@ from l2a.conditions import BUILT_IN, GREEDY, RANDOM
 from l2a.dialogue.utterance_columns import action_column, decision_column
 from l2a.errors import TooManyFailures, UsageError
 from l2a.llm.settings import LLMSettings
-from l2a.options import Command, common
+from l2a.options import Command, common, refuse_llm_options
 from l2a.progress import say
 from l2a.registry import Registry
 from l2a.settings import EvaluateSettings
@@ -164,6 +164,8 @@ def command(
         config, warehouse, max_failed_share=max_failed_share, evaluate={"samples": samples}, llm=given
     )
     modelled = [condition for condition in conditions if condition not in BUILT_IN]
+    if not modelled:
+        refuse_llm_options(given, f"{' and '.join(conditions)} answer without a model")
     asked = {condition: asked_of(condition, settings.llm, given) for condition in conditions}
     if len(modelled) > 1 and (given["model"] or given["model_version"]):
         raise UsageError(

@@ -11,9 +11,10 @@ import click
 
 from l2a.conditions import BUILT_IN
 from l2a.errors import TooManyFailures
+from l2a.judge.open import is_llm
 from l2a.mapping import load
 from l2a.next_steps import next_steps
-from l2a.options import Command, common
+from l2a.options import Command, common, refuse_llm_options
 from l2a.progress import say
 from spark_jobs.command import llm_given, llm_options, start
 from spark_jobs.command import max_failed_share as max_failed_share_option
@@ -52,7 +53,12 @@ def command(
 ) -> None:
     """The whole loop on logs; prints the metric table."""
     how = load(mapping)
-    settings, tables = start(config, warehouse, max_failed_share=max_failed_share, llm=llm_given(**llm))
+    given = llm_given(**llm)
+    settings, tables = start(config, warehouse, max_failed_share=max_failed_share, llm=given)
+    if not (is_llm(settings.judge.extractor) or is_llm(settings.judge.grader)):
+        refuse_llm_options(
+            given, f"[judge] has the extractor {settings.judge.extractor} and the grader {settings.judge.grader}"
+        )
     allowed = settings.max_failed_share
     too_many: TooManyFailures | None = None
     try:

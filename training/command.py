@@ -12,7 +12,8 @@ from typing import Any, get_args
 
 import click
 
-from l2a.options import Command, common, llm_given, llm_options, settings_of
+from l2a.judge.open import is_llm
+from l2a.options import Command, common, llm_given, llm_options, refuse_llm_options, settings_of
 from training.recipes import Method, load, shipped
 
 
@@ -45,7 +46,12 @@ def command(
     The same command again goes on where a killed training was, or does nothing when it is finished. An LLM is
     asked where it is the grader ([judge] grader).
     """
-    settings = settings_of(config, warehouse, llm=llm_given(**llm))
+    given = llm_given(**llm)
+    settings = settings_of(config, warehouse, llm=given)
+    if method in ("base", "sft"):
+        refuse_llm_options(given, f"a training by {method} has no grader")
+    elif not is_llm(settings.judge.grader):
+        refuse_llm_options(given, f"the grader is {settings.judge.grader}")
     chosen = load(recipe, settings.train.recipes)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

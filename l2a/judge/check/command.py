@@ -22,7 +22,7 @@ from l2a.judge.check.figures import Finding
 from l2a.judge.check.source import Anchor, dialogues, is_there, questions, read_anchors
 from l2a.judge.open import check_llm_name, embedded_name, is_llm, open_embedded
 from l2a.llm.sync import Asker
-from l2a.options import Command, common, llm_given, llm_options, settings_of
+from l2a.options import Command, common, llm_given, llm_options, refuse_llm_options, settings_of
 from l2a.progress import say
 from l2a.settings import Settings
 from l2a.sql import output
@@ -126,13 +126,17 @@ def command(
     **llm: Any,
 ) -> None:
     """Whether a judge can be trusted: it answers, the same again, as people do, and to no attack."""
+    given = llm_given(**llm)
     settings = settings_of(
         config,
         warehouse,
         max_failed_share=max_failed_share,
         judge={"grader": grader, "extractor": extractor},
-        llm=llm_given(**llm),
+        llm=given,
     )
+    judges = [settings.judge.grader, *([settings.judge.extractor] if most_dialogues else [])]
+    if not any(map(is_llm, judges)):
+        refuse_llm_options(given, f"the judge is {' and '.join(dict.fromkeys(judges))}")
     told = read_anchors(anchors) if anchors else []
     asker = Asker(settings.llm)  # one, so that the spending limit holds for the whole check
     found, rows, failed = _grader(settings, asker, told, most_questions, repeats)
