@@ -62,8 +62,8 @@ def evaluate(
 
     def work(since: Since) -> Counts:
         parts = turn_sums(warehouse, which).persist()
-        ungraded = F.expr("n_rollouts - n + n_continue_right - n_continue_graded")
-        rollouts, failed = parts.where(EVAL).agg(F.sum("n_rollouts"), F.sum(ungraded)).collect()[0]
+        without_grade = F.expr("n_rollouts - n + n_continue_right - n_continue_graded")
+        rollouts, failed = parts.where(EVAL).agg(F.sum("n_rollouts"), F.sum(without_grade)).collect()[0]
         if not rollouts:
             raise UsageError(
                 'no rollout of a usable eval turn is graded. `l2a sql "SELECT * FROM drop_reasons"` says which turns '

@@ -165,7 +165,7 @@ def _local(settings: SparkSettings) -> SparkSession:
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions or max(cores, 1)),
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "2000",
-        # A night's two steps have more plans than the 100 that Spark keeps compiled: each would be compiled every night.
+        # A night has more plans than the 100 that Spark keeps compiled, so that each would be compiled every night.
         "spark.sql.codegen.cache.maxEntries": "1000",
         # Else each operation on a column first tells Java where in Python it stands, for errors that we say ourselves.
         "spark.python.sql.dataFrameDebugging.enabled": "false",

@@ -17,7 +17,10 @@ MAY_NOT_IMPORT = {
     "training": ("spark_jobs", "dags", "pyspark", "delta", "l2a.cli"),
     "dags": ("spark_jobs", "training", "l2a.cli", "pyspark", "torch"),
 }
-HEAVY = ("pyspark", "delta", "torch", "transformers", "sklearn", "pandas", "pyarrow", "duckdb", "httpx")
+HEAVY = (
+    "pyspark", "delta", "torch", "transformers", "trl", "sklearn", "pandas", "pyarrow", "duckdb", "deltalake", "mlflow",
+    "aiohttp", "vllm", "airflow",
+)  # fmt: skip
 
 
 def imports(file: Path) -> Iterator[str]:

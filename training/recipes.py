@@ -153,6 +153,8 @@ class Rl(Fitting):
     @model_validator(mode="after")
     def _batches(self) -> Rl:
         answers = self.batch_size * self.generations
+        if self.accumulation != 1:
+            raise ValueError("accumulation follows from device_batch here: leave it out")
         if self.device_batch is not None and answers % self.device_batch:
             raise ValueError(
                 f"batch_size x generations ({answers}) cannot be divided by device_batch ({self.device_batch})"

@@ -24,6 +24,8 @@ from l2a.sql import output
 def command(date: str | None, max_quarantined_share: float | None, config: str | None, warehouse: str | None) -> None:
     """Checks of a night or of the whole warehouse; exit code 1 where one fails."""
     settings = settings_of(config, warehouse, nightly={"max_quarantined_share": max_quarantined_share})
+    if date is None and max_quarantined_share is not None:
+        raise UsageError("--max-quarantined-share is about a night: give --date, too")
     if date is None:
         findings = check_warehouse(settings.warehouse)
     else:

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from l2a.conditions import RANDOM
-from l2a.errors import UsageError
+from l2a.errors import L2AError, UsageError
 from l2a.metrics.paired import Difference
 from l2a.options import Command, common, settings_of
 from l2a.progress import say
@@ -69,7 +69,8 @@ class Outcome:
 def promote(settings: Settings, condition: str, *, by: str, force: bool = False, why: str | None = None) -> Outcome:
     """Decides, and makes the condition's newest version champion where the rule or `force` says so.
 
-    Raises UsageError where there is no such model, or grades to compare are missing.
+    Raises UsageError where there is no such model, or grades to compare are missing; L2AError where the champion
+    changed meanwhile.
     """
     registry = Registry.open(settings)
     version = registry.newest(condition)
@@ -81,13 +82,18 @@ def promote(settings: Settings, condition: str, *, by: str, force: bool = False,
         return Outcome(version, champion, Decision(False, ["it is champion already"]), None, [], False, False)
     try:
         judged, found, decision = _decide(settings, registry, version, champion)
-    except UsageError as error:
+    except L2AError as error:
         if not force:
             raise
         # Forced means: also where nothing can be compared.
         judged, found, decision = None, [], Decision(False, [str(error)])
     promoted = decision.promote or force
     forced = promoted and not decision.promote
+    if promoted and not force and registry.champion() != champion:
+        raise L2AError(
+            f"while {version.title} was compared with {champion.title if champion else RANDOM}, another model became "
+            "champion: promote again"
+        )
     if promoted:
         registry.crown(version, by, why or "; ".join(decision.reasons), forced=forced)
     return Outcome(version, champion, decision, judged, found, promoted, forced)

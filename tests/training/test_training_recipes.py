@@ -27,6 +27,7 @@ def test_every_recipe_that_ships_is_whole(name: str) -> None:
     [
         ("[rl]\nlearning_rat = 1", "rl.learning_rat"),
         ("[rl]\nbatch_size = 3\ndevice_batch = 4", "cannot be divided"),
+        ("[rl]\naccumulation = 2", "accumulation follows from device_batch"),
         ("[rl]\nstop_share = 1.5", "rl.stop_share"),
         ("[rl]\nstop_share = 0.02", "0 STOP turns"),
         ("[rl]\nbatch_size = 1", "0 STOP turns"),
