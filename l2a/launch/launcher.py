@@ -113,7 +113,7 @@ class Launcher:
                 self._runner.stop(self.folder / name, job)
             job = self._job(name)
             status = self._status(job)
-            if status.state is State.UNKNOWN and not (gone or died):
+            if status.state is State.UNKNOWN and job.kind == self._runner.kind and not (gone or died):
                 # It was ended, and with that forgotten, as by `kubectl delete`.
                 status = Status(State.CANCELLED, f"cancelled; {status.says}", status.starts)
             self._note_end(job, status)
