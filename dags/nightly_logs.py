@@ -38,7 +38,8 @@ NIGHT = (
     "{{ params.date or ((data_interval_start | default(none) or dag_run.run_after - macros.timedelta(days=1)) | ds) }}"
 )
 # Of two runs of one step beside each other, the one that had read less may write last; only the next run mends it.
-ONE_AT_A_TIME: dict[str, Any] = {"max_active_tis_per_dag": 1}
+# And a night goes before the weekly evaluation where both wait for the endpoints.
+ONE_AT_A_TIME: dict[str, Any] = {"max_active_tis_per_dag": 1, "priority_weight": 100}
 
 # How many lines and turns may fail is the checks' business: the good ones go on in any case.
 ANY_SHARE = ("--max-failed-share", "1")

@@ -12,7 +12,7 @@ from typing import Any
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 
 from dags.common.defaults import LLM_ENDPOINTS, settings, where
-from l2a.launch.tether import follow, tether
+from l2a.launch.tether import end_with_supervisor, follow, tether
 from l2a.settings import SparkSettings
 from l2a.tables import jars
 
@@ -20,7 +20,7 @@ ASK_LLMS = ("extract", "rollout", "grade")
 
 
 class Step(SparkSubmitOperator):
-    """spark-submit of one step. Should this task be killed, the driver that it started ends too."""
+    """spark-submit of one step. Should this task or its supervisor be killed, the driver that it started ends too."""
 
     custom_operator_name = "l2a step"
 
@@ -31,6 +31,7 @@ class Step(SparkSubmitOperator):
     def execute(self, context: Any) -> None:
         # Where this Airflow is itself tied to somebody (`make airflow`), a task ends with it.
         follow()
+        end_with_supervisor()
         with tether():
             super().execute(context)
 

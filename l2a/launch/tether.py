@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from l2a.progress import say
 
@@ -51,6 +52,27 @@ def follow() -> None:
     except OSError:
         return
     threading.Thread(target=_watch, args=(descriptor,), name="l2a-tether", daemon=True).start()
+
+
+def end_with_supervisor() -> None:
+    """Ends this process, a task of Airflow's, when the process that supervises it is gone.
+
+    Nobody else would: a supervisor that was killed leaves its task at work, and after a while Airflow tries it again.
+    Elsewhere (`dag.test()`, a system without /proc) nothing is watched.
+    """
+    supervisor = os.getppid()
+    try:
+        command = Path(f"/proc/{supervisor}/cmdline").read_bytes()
+    except OSError:
+        return
+    if b"airflow" in command:
+        threading.Thread(target=_watch_parent, args=(supervisor,), name="l2a-supervisor", daemon=True).start()
+
+
+def _watch_parent(supervisor: int) -> None:
+    while os.getppid() == supervisor:
+        time.sleep(POLL_SECONDS)
+    os._exit(ENDED_WITH_STARTER)
 
 
 def _watch(descriptor: int) -> None:

@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from l2a.launch.tether import VARIABLE, follow, tether
 
 FOLLOWER = "import time; from l2a.launch.tether import follow; follow(); print('follows', flush=True); time.sleep(60)"
@@ -18,6 +20,19 @@ from l2a.launch.tether import tether
 with tether():
     print(subprocess.Popen([sys.executable, "-c", {FOLLOWER!r}], start_new_session=True).pid, flush=True)
     time.sleep(60)
+"""
+
+
+TASK = """
+import time; from l2a.launch.tether import end_with_supervisor
+end_with_supervisor(); print("at work", flush=True); time.sleep(60)
+"""
+SUPERVISOR = f"""
+import subprocess, sys, time
+task = subprocess.Popen([sys.executable, "-c", {TASK!r}], stdout=subprocess.PIPE, text=True)
+task.stdout.readline()
+print(task.pid, flush=True)
+time.sleep(60)
 """
 
 
@@ -51,6 +66,18 @@ def test_a_follower_stays_while_its_starter_lives_and_ends_when_the_block_does()
         assert follower.stdout.readline() == "follows\n"
         assert not gone(follower.pid, 2.5)
     assert follower.wait(20) == 143
+
+
+@pytest.mark.parametrize(("name", "ends"), [("airflow worker", True), ("somebody's script", False)])
+def test_a_task_ends_with_its_killed_supervisor_where_that_is_airflow(name: str, ends: bool) -> None:
+    supervisor = subprocess.Popen([sys.executable, "-c", SUPERVISOR, name], stdout=subprocess.PIPE, text=True)
+    assert supervisor.stdout is not None
+    task = int(supervisor.stdout.readline())
+    os.kill(supervisor.pid, signal.SIGKILL)
+    supervisor.wait()
+    assert gone(task, 20 if ends else 3) == ends
+    if not ends:
+        os.kill(task, signal.SIGKILL)
 
 
 def test_without_a_tether_nobody_follows() -> None:
