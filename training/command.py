@@ -27,7 +27,7 @@ from training.recipes import Method, load, shipped
     metavar="NAME|FILE",
     help=f"One of {', '.join(shipped())}, or a file.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything random.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Random seed.")
 @click.option("--dry-run", is_flag=True, help="Check recipe and data, estimate steps, memory and hours; train nothing.")
 @llm_options
 @common

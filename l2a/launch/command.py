@@ -56,7 +56,7 @@ def status(name: str, config: str | None, warehouse: str | None) -> None:
 
 @command.command(cls=Command)
 @NAME
-@click.option("--lines", type=click.IntRange(1), default=50, show_default=True, help="So many last lines.")
+@click.option("--lines", type=click.IntRange(1), default=50, show_default=True, help="Number of last lines.")
 @common
 def logs(name: str, lines: int, config: str | None, warehouse: str | None) -> None:
     """Print the last lines that a job said."""

@@ -19,7 +19,7 @@ from l2a.report.page import page
 
 @click.command("report", cls=Command)
 @click.option("--output", metavar="FILE", default="report.html", show_default=True, help="The page.")
-@click.option("--title", default="Learn-to-Ask: policies compared", show_default=True, help="Its heading.")
+@click.option("--title", default="Learn-to-Ask: policies compared", show_default=True, help="Heading of the page.")
 @common
 def command(output: str, title: str, config: str | None, warehouse: str | None) -> None:
     """Metrics, comparisons, slices, funnel, rejected lines, runs and answers side by side, as one HTML page."""

@@ -19,7 +19,7 @@ SECRET_NAMES = r"(?i)secret|password|token|credential|(access|account|private|en
 
 
 class SparkSettings(Section):
-    """How a Spark session is made where none exists yet. The DAGs submit jobs with them."""
+    """How a Spark session is made where none exists yet. The DAGs use these settings, too."""
 
     master: str = Field(default="local[*]", description="Spark master of sessions that l2a starts itself.")
     driver_memory: str = Field(default="3g", description="Heap of a local driver.")
@@ -66,7 +66,7 @@ class IngestSettings(Section):
         "text takes up to three times what it takes in UTF-8.",
     )
     quarantine_raw_characters: int = Field(
-        default=64 * 1024, ge=0, description="So much of a rejected line is kept (characters)."
+        default=64 * 1024, ge=0, description="Characters of a rejected line that are kept."
     )
     split_shares: tuple[int, int, int] = Field(default=(8, 1, 1), description="Shares of train, dev and eval.")
     null_outcome_is_success: bool = Field(
@@ -89,7 +89,7 @@ class JudgeSettings(Section):
         default="full",
         description="The embedded judge: full learns for minutes, small within one, and grades worse.",
     )
-    max_fit_dialogues: int = Field(default=2000, ge=1, description="The judge is fitted on at most so many dialogues.")
+    max_fit_dialogues: int = Field(default=2000, ge=1, description="Dialogues that the judge is fitted on, at most.")
     seed: int = Field(default=0, description="Seed of everything random in fitting.")
     prompt_form: Literal["prefix", "paper"] = Field(
         default="prefix", description="LLM judges: what is shared first, for prefix caches, or the published order."
@@ -107,16 +107,19 @@ class ObjectiveSettings(Section):
         default=True, description="Leave generic attributes out of the information; false: only list them."
     )
     generic_share: float = Field(
-        default=0.95, gt=0, le=1, description="Generic: supplied in at least this share of a domain's train dialogues,"
+        default=0.95,
+        gt=0,
+        le=1,
+        description="An attribute is generic if at least this share of a domain's train dialogues supply it.",
     )
     generic_context_effect: float = Field(
         default=0.05,
         ge=0,
         le=0.5,
-        description="and the chance that it is still to be supplied changes by no more than this with what came last,",
+        description="Generic only if what was supplied last changes the chance that it comes later by at most this.",
     )
     generic_min_dialogues: int = Field(
-        default=50, ge=1, description="in a domain with at least so many train dialogues."
+        default=50, ge=1, description="No attribute is generic in a domain with fewer train dialogues."
     )
     generic_file: str | None = Field(
         default=None, description="TOML file in which a person decides: domain, attribute = true or false."
@@ -132,13 +135,18 @@ class EvaluateSettings(Section):
         default=None, description="The condition that the others are compared with, in pairs; unset: none is."
     )
     max_slice_values: int = Field(
-        default=200, ge=1, description="So many experts and domains have metrics of their own; the others are `other`."
+        default=200,
+        ge=1,
+        description="Experts and domains with metrics of their own, at most; the rest are pooled as `other`.",
     )
     warn_share: float = Field(
-        default=0.05, ge=0, le=1, description="A larger share of ungraded rollouts or left out turns is warned of."
+        default=0.05,
+        ge=0,
+        le=1,
+        description="`l2a evaluate` warns of a larger share of ungraded rollouts or left out turns.",
     )
     samples: int = Field(default=5, ge=1, description="Rollouts a turn for sampled conditions.")
-    temperature: float = Field(default=1.0, gt=0, description="Of rollouts; greedy ones have 0.")
+    temperature: float = Field(default=1.0, gt=0, description="Sampling temperature of rollouts; greedy ones have 0.")
     rollout_max_tokens: int = Field(default=256, ge=1, description="Longest answer of a policy (tokens).")
 
 
@@ -159,7 +167,7 @@ class TrainSettings(Section):
     perplexity_margin: float = Field(
         default=0.1,
         ge=0,
-        description="Promotion: so much more perplexity of ordinary text than the champion's (share).",
+        description="Promotion: the share by which perplexity of ordinary text may exceed the champion's.",
     )
     lm_eval_tasks: tuple[str, ...] = Field(
         default=(), description="Promotion: tasks of lm-evaluation-harness on which a model may not be worse."
@@ -189,13 +197,15 @@ class NightlySettings(Section):
 class RetrainSettings(Section):
     """When a policy is trained again, and how."""
 
-    method: str = Field(default="grpo", pattern="^[a-z0-9][a-z0-9-]*$", description="What `l2a train` is told to do.")
+    method: str = Field(default="grpo", pattern="^[a-z0-9][a-z0-9-]*$", description="The method of `l2a train`.")
     recipe: str = Field(default="laptop", description="The recipe, by name or file.")
-    min_new_turns: int = Field(default=1000, ge=1, description="So many new usable train turns are enough,")
-    min_new_share: float = Field(default=0.1, gt=0, description="or this share of those of the last training;")
-    min_days: float = Field(default=1.0, ge=0, description="but not before so many days after it.")
+    min_new_turns: int = Field(default=1000, ge=1, description="Retrain after this many new usable train turns.")
+    min_new_share: float = Field(
+        default=0.1, gt=0, description="Or as soon as they are this share of the last training's."
+    )
+    min_days: float = Field(default=1.0, ge=0, description="Days after the last training before which none starts.")
     timeout_hours: float = Field(default=48.0, gt=0, description="A training that takes longer is ended.")
-    poll_seconds: float = Field(default=60.0, ge=1, description="How often it is looked at.")
+    poll_seconds: float = Field(default=60.0, ge=1, description="Seconds between two looks at a running training.")
 
 
 class MaintenanceSettings(Section):
@@ -204,10 +214,12 @@ class MaintenanceSettings(Section):
     retain_hours: float = Field(
         default=336.0,
         ge=168.0,
-        description="Files of old table versions are kept so long: longer than any run, training or query takes.",
+        description="How long files of old table versions are kept: longer than any run, training or query takes.",
     )
     retain_checkpoints_days: float = Field(
-        default=14.0, ge=1, description="Checkpoints of trainings that are over, and their jobs' folders, are kept so."
+        default=14.0,
+        ge=1,
+        description="Days for which checkpoints and job folders of trainings that are over are kept.",
     )
 
 
@@ -221,7 +233,7 @@ class LauncherSettings(Section):
     kind: Literal["local", "command"] = Field(
         default="local", description="`local`: a detached process of this machine; `command`: by the commands below."
     )
-    max_starts: int = Field(default=3, ge=1, description="A job that died is started so often in all.")
+    max_starts: int = Field(default=3, ge=1, description="Starts of a job that keeps dying, in all.")
     submit: str | None = Field(default=None, description='Starts a job: "sbatch --parsable --wrap {command}".')
     status: str | None = Field(default=None, description='Prints its state: "sacct -j {id} -X -n -o State".')
     cancel: str | None = Field(default=None, description='Ends it: "scancel {id}".')
@@ -234,9 +246,10 @@ class LauncherSettings(Section):
         description="What status prints for a job that runs or waits, in any case.",
     )
     finished_words: tuple[str, ...] = Field(
-        default=("finished", "completed", "complete", "succeeded"), description="For one that ended well."
+        default=("finished", "completed", "complete", "succeeded"),
+        description="What status prints for a job that ended well.",
     )
     died_words: tuple[str, ...] = Field(
         default=("died", "node_fail", "preempted", "boot_fail", "out_of_memory"),
-        description="For one that was killed from outside, so that starting it again helps. Other words: it failed.",
+        description="What it prints for one that was killed from outside and helped by a new start; any other word: it failed.",
     )

@@ -23,7 +23,12 @@ from l2a.sql.statement import names_in, reading
 @click.argument("statement", required=False, metavar='"SELECT ..."')
 @click.option("--file", "source", metavar="FILE", help="Read the statement from a file (- for standard input).")
 @click.option(
-    "--format", "form", type=click.Choice(list(output.FORMATS)), default="table", show_default=True, help="Of the rows."
+    "--format",
+    "form",
+    type=click.Choice(list(output.FORMATS)),
+    default="table",
+    show_default=True,
+    help="Form of the rows.",
 )
 @click.option("--output", "target", metavar="FILE", help="Write the rows to a file instead of standard output.")
 @common

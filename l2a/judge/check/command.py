@@ -102,10 +102,10 @@ def _extractor(settings: Settings, asker: Asker, most: int, repeats: int) -> tup
 @click.option("--grader", metavar="NAME", help="`embedded`, `llm`, or the full name of a fitted judge.")
 @click.option("--extractor", metavar="NAME", help="`embedded`, `llm`, or the full name of a fitted judge.")
 @click.option("--questions", "most_questions", type=click.IntRange(1), default=100, show_default=True,
-              help="So many questions of the warehouse are graded.")  # fmt: skip
+              help="Questions of the warehouse that are graded.")  # fmt: skip
 @click.option("--dialogues", "most_dialogues", type=click.IntRange(0), default=20, show_default=True,
-              help="So many of its dialogues are extracted; 0: the extractor is not checked.")  # fmt: skip
-@click.option("--repeats", type=click.IntRange(2, 20), default=3, show_default=True, help="Each is asked so often.")
+              help="Dialogues of it that are extracted; 0: the extractor is not checked.")  # fmt: skip
+@click.option("--repeats", type=click.IntRange(2, 20), default=3, show_default=True, help="Times that each is asked.")
 @click.option("--format", "form", type=click.Choice(list(output.FORMATS)), default="table", show_default=True)
 @click.option(
     "--max-failed-share", type=click.FloatRange(0, 1), help="Exit code 1 above this share of failures [0.05]."

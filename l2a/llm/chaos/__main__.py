@@ -35,7 +35,7 @@ def _shares(context: click.Context, parameter: click.Parameter, values: tuple[st
 @click.option("--fault", "faults", multiple=True, callback=_shares, help="NAME=SHARE of the requests; repeatable.")
 @click.option("--fault-tries", type=int, help="A passing fault meets the first 1 to this many tries.")
 @click.option("--retry-after-seconds", type=float)
-@click.option("--slow-seconds", type=float, help="Of a slow body, and of mode slow.")
+@click.option("--slow-seconds", type=float, help="Seconds that a slow body, and mode slow, take.")
 @click.option("--slots", type=int, help="Calls worked on at once.")
 @click.option("--max-queue", type=int, help="Calls that may queue before a 429.")
 @click.option("--calls-per-second", type=float)
