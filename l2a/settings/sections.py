@@ -251,5 +251,5 @@ class LauncherSettings(Section):
     )
     died_words: tuple[str, ...] = Field(
         default=("died", "node_fail", "preempted", "boot_fail", "out_of_memory"),
-        description="What it prints for one that was killed from outside and helped by a new start; any other word: it failed.",
+        description="What it prints for one that was killed from outside: it is started again. Other words: it failed.",
     )
