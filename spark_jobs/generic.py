@@ -50,7 +50,7 @@ def keep_out_generic(
         there = warehouse.read(OBJECTIVES).where(mine).join(scope, "session_id", "left_anti").join(dialogues, known)
         # Rows of an older l2a have nothing left out.
         there = there.withColumn("supplied", F.coalesce("supplied", "information"))
-    listed = _list(warehouse, extractor, read, there, settings, overrules)
+    listed = _list(extractor, read, there, settings, overrules)
     generic = _by_domain(listed) if settings.drop_generic else {}
 
     rows = _written(read, generic).persist(StorageLevel.DISK_ONLY)
@@ -75,7 +75,6 @@ def keep_out_generic(
 
 
 def _list(
-    warehouse: Warehouse,
     extractor: str,
     read: DataFrame,
     there: DataFrame | None,

@@ -65,17 +65,17 @@ class Run:
             Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         self._condition = condition
         self._experiment_name = settings.train.experiment
-        self.run_id = self._begin(settings, run_id)
+        self.run_id = self._begin(run_id)
 
     @_asks
-    def _begin(self, settings: Settings, run_id: str | None) -> str:
+    def _begin(self, run_id: str | None) -> str:
         import mlflow
 
         mlflow.set_tracking_uri(self.uri)
         self._client = mlflow.MlflowClient(self.uri)
         self._check_ours()
         if run_id is None:
-            made = self._client.create_run(self._experiment(settings), run_name=self._condition)
+            made = self._client.create_run(self._experiment(), run_name=self._condition)
             run_id = str(made.info.run_id)
         self._client.update_run(run_id, status="RUNNING")
         return run_id
@@ -103,7 +103,7 @@ class Run:
                 + ": train under another condition's name, or set [train] experiment"
             )
 
-    def _experiment(self, settings: Settings) -> str:
+    def _experiment(self) -> str:
         name = self._experiment_name
         found = self._client.get_experiment_by_name(name)
         if found is not None:

@@ -71,9 +71,9 @@ class Airflow:
     process: subprocess.Popen[bytes]
 
     @retry(retry=retry_if_exception(_database_was_busy), stop=stop_after_attempt(5), wait=wait_fixed(3), reraise=True)
-    def ask(self, method: str, path: str, body: Any = None, token: str | None = None) -> Any:
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
         """One call of the REST API (`/api/v2/...`); raises `urllib.error.HTTPError` where it is refused."""
-        return _ask(self.url, method, path, body, self.token() if token is None else token)
+        return _ask(self.url, method, path, body, self.token())
 
     def token(self) -> str:
         """A token of the one user."""

@@ -34,18 +34,17 @@ def error_of(
     model: str,
     scrub: Callable[[str], str] = lambda text: text,
     retry_after: str | None = None,
-    now: datetime | None = None,
 ) -> L2AError:
     """The error for a response with this status (anything but 200) and the beginning of its body.
 
-    `scrub` takes secrets out of what the endpoint said; `retry_after` is the header's value; `now` is for tests.
+    `scrub` takes secrets out of what the endpoint said; `retry_after` is the header's value.
     Returns a CallError, or a JobStopped where no other request would fare better.
     """
     said = _message(body)
     text = scrub(said)
     where = f"{endpoint} answered {status}"
     quote = f": {text}" if text else ""
-    wait = seconds_to_wait(retry_after, now)
+    wait = seconds_to_wait(retry_after)
     if status == 401 or (status == 403 and not _REFUSED.search(said)) or (status == 400 and _BAD_KEY.search(said)):
         return errors.WrongKey(
             f"{where}: the API key is missing or wrong. Nothing more was asked; finished answers are kept."

@@ -65,7 +65,7 @@ def make_weights(texts: Sequence[str | None]) -> dict[str, Array]:
     output = np.empty_like(embeddings)
     output[:, len(State) :] = _CHOICE * _signs("choice", len(texts), free)
     # After the last norm, the state's coordinate is the root of HIDDEN, since little else is in the vector.
-    table = [[_favour(state, token, text, states[token]) for state in State] for token, text in enumerate(texts)]
+    table = [[_favour(state, text, states[token]) for state in State] for token, text in enumerate(texts)]
     output[:, : len(State)] = np.array(table, np.float32) / math.sqrt(HIDDEN)
 
     weights: dict[str, Array] = {
@@ -116,7 +116,7 @@ def _state_after(token: int, text: str | None) -> State:
     return State.OTHER
 
 
-def _favour(state: State, token: int, text: str | None, leads_to: State) -> float:
+def _favour(state: State, text: str | None, leads_to: State) -> float:
     """The logit of a token after a state, but for the choice among its kind."""
     if text == END:
         return {State.ASKED: 40.0, State.CLOSED: 40.0, State.OPENED: -40.0}.get(state, 2.0)
