@@ -176,15 +176,16 @@ class Registry:
             raise EnvironmentProblem(f"There is no registry at {self.uri}.")
         local = local_path(self._download_uri(version))
         folder = local if local is not None else self._downloaded(version)
-        if local is None and digest(folder) != version.model_version:
-            # What was downloaded once may have been damaged since: only the store itself has the last word.
-            shutil.rmtree(folder)
-            folder = self._downloaded(version)
         if not folder.is_dir():
             raise EnvironmentProblem(
                 f"The files of {version.title} are not where the registry says, in {folder}. Train the condition again."
             )
-        if digest(folder) != version.model_version:
+        whole = digest(folder) == version.model_version
+        if not whole and local is None:
+            # What was downloaded once may have been damaged since: only the store itself has the last word.
+            shutil.rmtree(folder)
+            whole = digest(self._downloaded(version)) == version.model_version
+        if not whole:
             raise EnvironmentProblem(
                 f"The files of {version.title} in {folder} are not the ones that were registered: they were changed or "
                 "damaged. Train the condition again."

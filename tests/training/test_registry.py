@@ -103,6 +103,8 @@ def test_a_model_elsewhere_is_downloaded_once(
     folder = elsewhere.fetch(version)
     assert folder == tmp_path / "cache" / version.model_version
     assert (folder / "model.safetensors").read_bytes() == b"weights"
+    (folder / "model.safetensors").write_bytes(b"damaged")
+    assert (elsewhere.fetch(version) / "model.safetensors").read_bytes() == b"weights"
     monkeypatch.setattr("mlflow.artifacts.download_artifacts", lambda **_: pytest.fail("it is there already"))
     assert elsewhere.fetch(version) == folder
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [version.model_version]
