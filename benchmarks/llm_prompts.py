@@ -30,6 +30,8 @@ from l2a.llm.sync import answer_batches
 from l2a.llm.versions import resolve_model_version
 
 SAMPLES = 5
+ONE_AT_A_TIME, MANY = 200, 2000
+"""Calls of P3, at most: of many in flight so many that the start, with few of them, is a small part."""
 
 
 def read(path: Path, most: int) -> list[Dialogue]:
@@ -133,10 +135,10 @@ def main() -> None:
 
         if arguments.endpoint:
             one = settings.model_copy(update={"max_in_flight": 1, "first_in_flight": 1})
-            few = list(grading(dialogues[:2], model, version, "prefix"))[:60]
             rates = {}
-            for name, how in (("one at a time", one), ("many in flight", settings)):
-                again = [ChatRequest(**vars_of(request, name)) for request in few]
+            for name, how, most in (("one at a time", one, ONE_AT_A_TIME), ("many in flight", settings, MANY)):
+                calls = islice(grading(dialogues, model, version, "prefix"), most)
+                again = [ChatRequest(**vars_of(request, name)) for request in calls]
                 started = time.perf_counter()
                 ask(name, iter(again), how)
                 rates[name] = len(again) / (time.perf_counter() - started)

@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--small", type=int, default=10_000)
     parser.add_argument("--large", type=int, default=100_000)
     arguments = parser.parse_args()
-    spark = session.get(SparkSettings(master="local[2]", driver_memory="2g"))
+    spark = session.get(SparkSettings(master="local[2]", driver_memory="1g"))
     with tempfile.TemporaryDirectory() as folder:
         rate(Warehouse(spark, f"{folder}/rate"), arguments.calls)
         finished(Warehouse(spark, f"{folder}/known"), arguments.known)

@@ -1,10 +1,11 @@
 """The engine's throughput against a bare asyncio client (P1), and over four endpoints against one (P10).
 
-    python -m benchmarks.llm_throughput [--calls 3000] [--rounds 3]
+    python -m benchmarks.llm_throughput [--calls 3000] [--rounds 3] [--endpoint URL --model NAME]
 
-Ratios in one run, on chaos endpoints of fixed capacity in processes of their own. Both sides of each ratio are printed,
-with the processor time that a call takes on the client's side. P1: both sides have the same ceiling of calls in flight
-and read the same requests; the bare client only posts them and reads the answers' JSON.
+Ratios in one run, on chaos endpoints of fixed capacity in processes of their own, or P1 on an endpoint that is there:
+`l2a serve --tiny` starts a vLLM on the CPU. Both sides of each ratio are printed, with the processor time that a call
+takes on the client's side. P1: both sides have the same ceiling of calls in flight and read requests of the same form;
+the bare client only posts them and reads the answers' JSON.
 """
 
 from __future__ import annotations
@@ -29,13 +30,18 @@ IN_FLIGHT = 64
 LATENCY = 0.1
 
 
-def requests(count: int, salt: str) -> Iterator[ChatRequest]:
-    """Requests of about 1,000 tokens in dialogues of ten turns."""
+CHAOS = "chaos"
+MAX_TOKENS = 16
+
+
+def requests(model: str, count: int, salt: str) -> Iterator[ChatRequest]:
+    """Requests of about 1,000 tokens, with short answers, in dialogues of ten turns."""
     history = "the beginning that turns of a dialogue share " * 80
+    parameters = {"temperature": 0, "max_tokens": MAX_TOKENS}
     for number in range(count):
         dialogue = f"{salt}-{number // 10}"
         messages = [{"role": "system", "content": f"{dialogue} {history}"}, {"role": "user", "content": str(number)}]
-        yield ChatRequest("chaos", "1", messages, {"temperature": 0}, session_id=dialogue, turn=number % 10)
+        yield ChatRequest(model, "1", messages, parameters, session_id=dialogue, turn=number % 10)
 
 
 @contextmanager
@@ -51,12 +57,13 @@ def endpoint(calls_per_second: float, latency: float = LATENCY) -> Iterator[str]
         process.wait()
 
 
-def bare(url: str, count: int, salt: str) -> None:
+def bare(url: str, count: int, salt: str, model: str = CHAOS) -> None:
     """As many calls in flight as the ceiling allows, nothing else."""
 
     async def run() -> None:
-        source = requests(count, salt)
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        source = requests(model, count, salt)
+        connector, headers = aiohttp.TCPConnector(limit=0), {"Content-Type": "application/json"}
+        async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
 
             async def worker() -> None:
                 for request in source:
@@ -68,10 +75,10 @@ def bare(url: str, count: int, salt: str) -> None:
     asyncio.run(run())
 
 
-def engine(urls: list[str], count: int, salt: str) -> None:
+def engine(urls: list[str], count: int, salt: str, model: str = CHAOS) -> None:
     """The same calls through the engine."""
-    settings = LLMSettings(endpoints=tuple(urls), model="chaos", model_version="1", max_in_flight=IN_FLIGHT)
-    rows = [row for batch in answer_batches(requests(count, salt), settings) for row in batch]
+    settings = LLMSettings(endpoints=tuple(urls), model=model, model_version="1", max_in_flight=IN_FLIGHT)
+    rows = [row for batch in answer_batches(requests(model, count, salt), settings) for row in batch]
     assert len(rows) == count
     assert all(row.ok for row in rows)
 
@@ -91,28 +98,44 @@ def report(name: str, ratios: list[float], wanted: float) -> None:
     print(f"{name} ratio: {rounds}; median {statistics.median(ratios):.3f} (at least {wanted})")
 
 
+def clients(url: str, model: str, count: int, rounds: int) -> list[float]:
+    """Calls per second of the engine over those of the bare client."""
+    ratios = []
+    for number in range(rounds):
+        one = measure("bare asyncio client", count, bare, url, count, f"bare{number}", model)
+        other = measure("engine", count, engine, [url], count, f"engine{number}", model)
+        ratios.append(other / one)
+    return ratios
+
+
+def four_to_one(count: int, rounds: int) -> list[float]:
+    """Calls per second over four endpoints to those over one of them."""
+    ratios = []
+    with endpoint(40) as a, endpoint(40) as b, endpoint(40) as c, endpoint(40) as d:
+        for number in range(rounds):
+            one = measure("one endpoint", count, engine, [a], count, f"one{number}")
+            four = measure("four endpoints", 4 * count, engine, [a, b, c, d], 4 * count, f"four{number}")
+            ratios.append(four / one)
+    return ratios
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, default=6000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--endpoint")
+    parser.add_argument("--model", default=CHAOS)
     arguments = parser.parse_args()
-    count, ratios = arguments.calls, []
+    count, rounds = arguments.calls, arguments.rounds
+    if arguments.endpoint:
+        print(f"P1: {arguments.endpoint}, {IN_FLIGHT} in flight at most, {count} calls")
+        report("P1", clients(arguments.endpoint, arguments.model, count, rounds), 0.90)
+        return
     print(f"P1: endpoint of 200 calls/s, {LATENCY} s latency, {IN_FLIGHT} in flight at most, {count} calls")
     with endpoint(200) as url:
-        for number in range(arguments.rounds):
-            one = measure("bare asyncio client", count, bare, url, count, f"bare{number}")
-            other = measure("engine", count, engine, [url], count, f"engine{number}")
-            ratios.append(other / one)
-    report("P1", ratios, 0.95)
-
-    ratios, count = [], count // 4
-    print(f"P10: endpoints of 40 calls/s each, {count} calls to one, {4 * count} to four")
-    with endpoint(40) as a, endpoint(40) as b, endpoint(40) as c, endpoint(40) as d:
-        for number in range(arguments.rounds):
-            one = measure("one endpoint", count, engine, [a], count, f"one{number}")
-            four = measure("four endpoints", 4 * count, engine, [a, b, c, d], 4 * count, f"four{number}")
-            ratios.append(four / one)
-    report("P10", ratios, 3.8)
+        report("P1", clients(url, CHAOS, count, rounds), 0.95)
+    print(f"P10: endpoints of 40 calls/s each, {count // 4} calls to one, {count} to four")
+    report("P10", four_to_one(count // 4, rounds), 3.8)
 
 
 if __name__ == "__main__":

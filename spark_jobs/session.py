@@ -59,8 +59,14 @@ TUNING = {
     # A batch of rows that are 1 MB each must fit into a worker.
     "spark.sql.execution.arrow.maxBytesPerBatch": "32m",
 }
-REDACTION = {"spark.redaction.regex": SECRET_NAMES}
-"""Spark's own pattern lets an account's key into event logs."""
+CONTEXT = {
+    # Spark's own pattern lets an account's key into event logs.
+    "spark.redaction.regex": SECRET_NAMES,
+    # Java's serializer holds what it wrote until it is reset, and what we persist comes in batches of 4 MB: the usual
+    # 100 would be 400 MB a task, whatever the number of rows.
+    "spark.serializer.objectStreamReset": "10",
+}
+"""What only a new context can be given."""
 
 GONE_SECONDS = 10.0
 """What a Java process without memory takes to end, at most."""
@@ -141,7 +147,7 @@ def _submitted(settings: SparkSettings) -> SparkSession:
     SparkContext._ensure_initialized()  # else the configuration that was submitted cannot be seen
     submitted = SparkConf()
     theirs = submitted.get(EXTENSIONS, "") or ""
-    secret = {key: value for key, value in {**REDACTION, **settings.secrets}.items() if not submitted.contains(key)}
+    secret = {key: value for key, value in {**CONTEXT, **settings.secrets}.items() if not submitted.contains(key)}
     builder = SparkSession.builder.appName("l2a")
     for key, value in {**secret, **DELTA}.items():
         builder = builder.config(key, value)
@@ -169,7 +175,7 @@ def _local(settings: SparkSettings) -> SparkSession:
         "spark.sql.codegen.cache.maxEntries": "1000",
         # Else each operation on a column first tells Java where in Python it stands, for errors that we say ourselves.
         "spark.python.sql.dataFrameDebugging.enabled": "false",
-        **REDACTION,
+        **CONTEXT,
         **DELTA,
         **TUNING,
         **RULES,
