@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from l2a.judge.open import grader_name, open_grader
+from l2a.open_judge import grader_name, open_grader
 from l2a.settings import load as load_settings
 from training import data, models
 from training.base import base

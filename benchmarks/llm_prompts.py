@@ -25,9 +25,9 @@ from l2a.llm.prompts import Form
 from l2a.llm.prompts.extraction import extraction_request
 from l2a.llm.prompts.grading import grading_request
 from l2a.llm.request import ChatRequest
-from l2a.llm.settings import LLMSettings
 from l2a.llm.sync import answer_batches
 from l2a.llm.versions import resolve_model_version
+from l2a.settings.llm import LLMSettings
 
 SAMPLES = 5
 ONE_AT_A_TIME, MANY = 200, 2000

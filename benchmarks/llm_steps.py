@@ -20,8 +20,8 @@ from pyspark.sql import functions as F
 from benchmarks.llm_throughput import IN_FLIGHT, bare, endpoint
 from benchmarks.watching import Memory, timed
 from l2a.llm.request import ChatRequest
-from l2a.llm.settings import LLMSettings
 from l2a.settings import SparkSettings
+from l2a.settings.llm import LLMSettings
 from l2a.tables.contracts import LLM_CALLS
 from l2a.tables.warehouse import Warehouse
 from spark_jobs import session

@@ -23,8 +23,8 @@ from contextlib import contextmanager
 import aiohttp
 
 from l2a.llm.request import ChatRequest
-from l2a.llm.settings import LLMSettings
 from l2a.llm.sync import answer_batches
+from l2a.settings.llm import LLMSettings
 
 IN_FLIGHT = 64
 LATENCY = 0.1

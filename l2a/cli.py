@@ -21,7 +21,7 @@ COMMANDS = {
     "ingest": _Entry("spark_jobs.ingest", "Logs into dialogues, bad lines into quarantine."),
     "slice": _Entry("spark_jobs.slice", "New or changed dialogues into turns."),
     "fit-judge": _Entry("spark_jobs.fit_judge", "Learn the embedded judge from the train split."),
-    "judge-check": _Entry("l2a.judge.check.command", "Whether a judge can be trusted: repeats, anchors, attacks."),
+    "judge-check": _Entry("l2a.judge_check.command", "Whether a judge can be trusted: repeats, anchors, attacks."),
     "extract": _Entry("spark_jobs.extract", "New usable turns into objectives."),
     "rollout": _Entry("spark_jobs.rollout", "A condition's answers into rollouts."),
     "grade": _Entry("spark_jobs.grade", "Ungraded rollouts into grades."),

@@ -29,7 +29,7 @@ from urllib.parse import unquote, urlsplit
 from l2a.conditions import CHAMPION
 from l2a.errors import EnvironmentProblem, UsageError
 from l2a.mlflow_client import explained, pages, quoted
-from l2a.serving.folder import digest
+from l2a.model_files import digest
 from l2a.settings import Settings
 
 if TYPE_CHECKING:

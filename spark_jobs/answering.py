@@ -13,11 +13,11 @@ from pyspark.sql import functions as F
 from l2a import policy
 from l2a.conditions import BUILT_IN, CHAMPION, EXPERT, GREEDY
 from l2a.errors import UsageError
-from l2a.llm.settings import LLMSettings
+from l2a.model_files import WEIGHTS, deciding_files
 from l2a.progress import say
 from l2a.registry import Registry, Version
-from l2a.serving.folder import WEIGHTS, deciding_files
 from l2a.settings import EvaluateSettings, Settings
+from l2a.settings.llm import LLMSettings
 from l2a.tables.warehouse import Warehouse
 from spark_jobs.calls import Paid
 from spark_jobs.llm_policy import LLMPolicy, Reads, llm_policy, spoken

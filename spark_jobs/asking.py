@@ -14,9 +14,9 @@ from pyspark import TaskContext
 from l2a.llm.engine import Engine
 from l2a.llm.errors import JobStopped, SpendingLimitReached, StoppedByCaller
 from l2a.llm.request import ChatRequest
-from l2a.llm.settings import LLMSettings
 from l2a.llm.spool import Spool
 from l2a.llm.sync import answer_batches
+from l2a.settings.llm import LLMSettings
 
 Batches = Iterator[pa.RecordBatch]
 WATCH_SECONDS = 1.0

@@ -26,7 +26,7 @@ from tenacity import retry, retry_if_exception, stop_after_attempt, wait_fixed
 from l2a.errors import L2AError
 from l2a.llm import errors, spool
 from l2a.llm.errors import JobStopped
-from l2a.llm.settings import LLMSettings
+from l2a.settings.llm import LLMSettings
 from l2a.tables.contract import Contract
 from l2a.tables.contracts import LLM_CALLS
 from l2a.tables.warehouse import Warehouse

@@ -23,9 +23,9 @@ from l2a.errors import UsageError
 from l2a.llm.estimate import Needed, bytes_per_token, needed
 from l2a.llm.prompts.grading import LONGEST_ANSWER
 from l2a.llm.request import ChatRequest
-from l2a.llm.settings import LLMSettings
 from l2a.options import Command, common
 from l2a.settings import Settings
+from l2a.settings.llm import LLMSettings
 from l2a.tables.contract import Contract
 from l2a.tables.contracts import DIALOGUES, GRADES, LLM_CALLS, OBJECTIVES, ROLLOUTS, TURNS
 from l2a.tables.warehouse import Warehouse

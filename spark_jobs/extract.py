@@ -16,10 +16,10 @@ from pyspark.storagelevel import StorageLevel
 
 from l2a.hindsight import objective
 from l2a.hindsight.decide import read_overrules
-from l2a.judge.open import is_llm
-from l2a.llm.settings import LLMSettings
+from l2a.open_judge import is_llm
 from l2a.options import Command, common, refuse_llm_options
 from l2a.settings import JudgeSettings, ObjectiveSettings
+from l2a.settings.llm import LLMSettings
 from l2a.tables.contracts import DIALOGUES, OBJECTIVES, TURNS
 from l2a.tables.warehouse import Warehouse, sql_text
 from spark_jobs.calls import Paid, retryable

@@ -15,11 +15,11 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from l2a.errors import UsageError
-from l2a.judge.open import is_llm
-from l2a.llm.settings import LLMSettings
+from l2a.open_judge import is_llm
 from l2a.options import Command, common, refuse_llm_options
 from l2a.reward.columns import grade_column, needs_grader_column
 from l2a.settings import JudgeSettings
+from l2a.settings.llm import LLMSettings
 from l2a.tables.contracts import DIALOGUES, GRADES, OBJECTIVES, ROLLOUTS, TURNS
 from l2a.tables.warehouse import Warehouse, sql_text
 from spark_jobs.calls import Paid, retryable

@@ -16,15 +16,15 @@ from pyspark.sql import DataFrame
 from pyspark.storagelevel import StorageLevel
 
 from l2a.hindsight.objective import FACTS
-from l2a.judge.open import check_llm_name, is_llm
 from l2a.judge.protocols import Dialogue, Judgement, Question
 from l2a.llm.prompts import extractor_name, grader_name
 from l2a.llm.prompts.extraction import extraction_request, read_facts
 from l2a.llm.prompts.grading import grading_request, read_judgement
 from l2a.llm.request import ChatRequest
-from l2a.llm.settings import LLMSettings
 from l2a.llm.versions import resolve_model_version
+from l2a.open_judge import check_llm_name, is_llm
 from l2a.settings import JudgeSettings
+from l2a.settings.llm import LLMSettings
 from l2a.tables.warehouse import Warehouse
 from spark_jobs.calls import Paid
 from spark_jobs.judging import JUDGED, Batches, Kind, messages_of

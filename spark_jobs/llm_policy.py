@@ -20,9 +20,9 @@ from l2a.llm.prompts import VERSION
 from l2a.llm.prompts.rollout import rollout_request
 from l2a.llm.prompts.tokens import policy_prompt
 from l2a.llm.request import ChatRequest
-from l2a.llm.settings import LLMSettings
 from l2a.llm.versions import resolve_endpoints
 from l2a.settings import EvaluateSettings
+from l2a.settings.llm import LLMSettings
 from l2a.tables.warehouse import Warehouse
 from spark_jobs.calls import Paid
 from spark_jobs.judging import messages_of

@@ -18,9 +18,9 @@ from pyspark.sql import functions as F
 
 from l2a.errors import EnvironmentProblem, UsageError
 from l2a.llm.prompts import VERSION
+from l2a.model_files import deciding_files
 from l2a.registry import ADAPTER, Registry
 from l2a.registry import Version as ModelVersion
-from l2a.serving.folder import deciding_files
 from l2a.settings import EvaluateSettings
 from l2a.tables.warehouse import Warehouse
 from spark_jobs.judging import Batches, each, messages_of

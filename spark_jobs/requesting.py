@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.storagelevel import StorageLevel
 
 from l2a.llm.request import ChatRequest
-from l2a.llm.settings import LLMSettings
+from l2a.settings.llm import LLMSettings
 from l2a.tables.contracts import LLM_CALLS
 from l2a.tables.warehouse import Warehouse
 from spark_jobs.calls import Paid, answer

@@ -18,11 +18,11 @@ from pyspark.sql import functions as F
 from l2a.conditions import BUILT_IN, GREEDY, RANDOM
 from l2a.dialogue.utterance_columns import action_column, decision_column
 from l2a.errors import TooManyFailures, UsageError
-from l2a.llm.settings import LLMSettings
 from l2a.options import Command, common, refuse_llm_options
 from l2a.progress import say
 from l2a.registry import Registry
 from l2a.settings import EvaluateSettings
+from l2a.settings.llm import LLMSettings
 from l2a.tables.contracts import DIALOGUES, ROLLOUTS, TURNS
 from l2a.tables.warehouse import Warehouse, sql_text
 from spark_jobs.answering import answerer, answers_of, asked_of, registry_of

@@ -11,9 +11,9 @@ import click
 
 from l2a.conditions import BUILT_IN
 from l2a.errors import TooManyFailures
-from l2a.judge.open import is_llm
 from l2a.mapping import load
 from l2a.next_steps import next_steps
+from l2a.open_judge import is_llm
 from l2a.options import Command, common, refuse_llm_options
 from l2a.progress import say
 from spark_jobs.command import llm_given, llm_options, start

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from l2a.model_files import digest
 from l2a.registry import Version, tracking_uri
-from l2a.serving.folder import digest
 from l2a.settings import Settings
 
 

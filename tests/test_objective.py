@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from l2a.dialogue.types import Fact
 from l2a.hindsight.objective import FACTS, supplied
-from l2a.judge.check.extracting import after
+from l2a.judge_check.extracting import after
 
 FACTS_OF = [
     Fact(0, "Destination", "Paris"), Fact(4, "Name", "Ann"), Fact(2, "destination", "PARIS"), Fact(2, "nights", "2"),

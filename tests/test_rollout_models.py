@@ -15,11 +15,11 @@ from l2a.cli import main
 from l2a.errors import UsageError
 from l2a.llm.chaos.plan import ChaosSettings
 from l2a.llm.chaos.running import chaos_endpoint
-from l2a.llm.settings import LLMSettings
 from l2a.mapping import load
 from l2a.registry import Registry
 from l2a.serving.tiny import make_tiny_model
 from l2a.settings import EvaluateSettings, IngestSettings
+from l2a.settings.llm import LLMSettings
 from l2a.tables.contracts import LLM_CALLS, ROLLOUTS
 from l2a.tables.warehouse import Warehouse
 from spark_jobs import model_policy

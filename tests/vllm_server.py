@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from l2a.llm.settings import LLMSettings
 from l2a.serving.process import serving
 from l2a.serving.tiny import TINY_ARGUMENTS, make_tiny_model
+from l2a.settings.llm import LLMSettings
 
 COUNTERS = ("prefix_cache_queries", "prefix_cache_hits", "prompt_tokens", "generation_tokens")
 BLOCK_TOKENS = 128

@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import click
 
-from l2a.judge.open import is_llm
+from l2a.open_judge import is_llm
 from l2a.options import Command, common, llm_given, llm_options, refuse_llm_options, settings_of
 from training.recipes import Method, load, shipped
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from l2a.dialogue.utterance import parse
 from l2a.errors import UsageError
-from l2a.judge.open import open_grader
 from l2a.judge.protocols import Grader, Question
+from l2a.open_judge import open_grader
 from l2a.output_file import replacing
 from training import models
 from training.base import base

@@ -13,7 +13,7 @@ from typing import Any
 
 from l2a.dialogue.types import STOP_MARK
 from l2a.errors import UsageError
-from l2a.serving.folder import digest
+from l2a.model_files import digest
 from training.recipes import Model, Recipe
 
 ADAPTER = "adapter_config.json"

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from l2a.errors import EnvironmentProblem, UsageError
-from l2a.judge.open import open_grader
+from l2a.open_judge import open_grader
 from l2a.reward.values import Form
 from l2a.serving.process import runs_on_cpu
 from training import models

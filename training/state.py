@@ -14,7 +14,7 @@ from typing import Any
 
 from l2a.errors import L2AError
 from l2a.json_file import read_json, write_json
-from l2a.judge.open import grader_name
+from l2a.open_judge import grader_name
 from l2a.progress import say
 from l2a.settings import Settings
 from training import data

@@ -19,8 +19,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import l2a
 from l2a.errors import UsageError
 from l2a.mlflow_client import explained, quoted, redacted
+from l2a.model_files import digest
 from l2a.registry import EXPERIMENT, tracking_uri
-from l2a.serving.folder import digest
 from l2a.settings import Settings
 from training.stages import disk_full
 

@@ -12,7 +12,7 @@ from l2a.llm.progress import Progress
 from l2a.llm.reading import Reply, read_reply
 from l2a.llm.request import ChatRequest
 from l2a.llm.router import Router
-from l2a.llm.settings import LLMSettings
+from l2a.settings.llm import LLMSettings
 
 PATIENCE = 20
 """A try may take this many times the slowest recent answer (and 3 stall_seconds) before it is taken for hung."""

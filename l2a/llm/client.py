@@ -17,7 +17,7 @@ import aiohttp
 from l2a.llm.classify import error_of
 from l2a.llm.errors import CallError, ConnectionFailed, HostileAnswer, TimedOut
 from l2a.llm.redact import ApiKey
-from l2a.llm.settings import LLMSettings
+from l2a.settings.llm import LLMSettings
 
 KEEP_ALIVE_SECONDS = 4.0
 """Below the 5 s after which uvicorn (vLLM's server) closes an idle connection: it must not close one that we use."""

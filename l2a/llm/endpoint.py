@@ -22,7 +22,7 @@ from statistics import median
 from l2a.llm.errors import Overloaded, RateLimited, TimedOut, TransientError
 from l2a.llm.limiter import AdaptiveLimit
 from l2a.llm.rest import Rest
-from l2a.llm.settings import LLMSettings
+from l2a.settings.llm import LLMSettings
 
 log = logging.getLogger(__name__)
 

@@ -31,8 +31,8 @@ from l2a.llm.progress import Progress
 from l2a.llm.reading import Reply
 from l2a.llm.request import ChatRequest
 from l2a.llm.router import Router
-from l2a.llm.settings import LLMSettings
 from l2a.llm.spending import Spending
+from l2a.settings.llm import LLMSettings
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from os.path import commonprefix
 from l2a.llm.client import Client
 from l2a.llm.errors import CallError
 from l2a.llm.request import ChatRequest
-from l2a.llm.settings import LLMSettings
+from l2a.settings.llm import LLMSettings
 
 USUAL_BYTES_PER_TOKEN = 4.0
 """Of English text with the usual vocabularies; other scripts take more bytes a character and fewer a token."""

@@ -6,8 +6,8 @@ import os
 import re
 
 from l2a.errors import UsageError
+from l2a.settings.llm import DEFAULT_KEY_ENV
 
-DEFAULT_KEY_ENV = "L2A_API_KEY"
 REDACTED = "[key]"
 _KEY_LIKE = re.compile(r"\bsk-[\w-]{8,}|(?i:\bbearer\s+)[^\s\"',;]{8,}")
 _SHORTEST_SECRET = 6

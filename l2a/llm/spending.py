@@ -9,7 +9,7 @@ from l2a.llm.estimate import USUAL_BYTES_PER_TOKEN, prompt_text
 from l2a.llm.progress import Progress
 from l2a.llm.reading import Reply
 from l2a.llm.request import ChatRequest
-from l2a.llm.settings import LLMSettings
+from l2a.settings.llm import LLMSettings
 
 log = logging.getLogger(__name__)
 

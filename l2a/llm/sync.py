@@ -17,7 +17,7 @@ from contextlib import aclosing
 from l2a.llm.answer import AnswerRow
 from l2a.llm.engine import Engine
 from l2a.llm.request import ChatRequest
-from l2a.llm.settings import LLMSettings
+from l2a.settings.llm import LLMSettings
 
 
 def answer_batches(

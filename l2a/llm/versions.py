@@ -20,7 +20,7 @@ from l2a.errors import UsageError
 from l2a.llm.classify import error_of
 from l2a.llm.client import Client
 from l2a.llm.errors import MalformedResponse, ModelVersionRequired, NoEndpointLeft, TransientError, UnknownModel
-from l2a.llm.settings import LLMSettings
+from l2a.settings.llm import LLMSettings
 
 log = logging.getLogger(__name__)
 

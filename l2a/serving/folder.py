@@ -1,18 +1,12 @@
-"""A model folder on disk: whether it is one, and which version of weights it holds."""
+"""A model folder on disk as a server takes it: whether it is one, and a path that names its version."""
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from l2a.errors import UsageError
 from l2a.llm.versions import version_of
-
-WEIGHTS = {".safetensors", ".bin"}
-_DECIDING = {".json", ".model", ".txt", ".jinja"} | WEIGHTS
-"""Endings of the files that decide a model's answers: weights, configuration, tokenizer, chat template."""
-_DIGITS = 16
-_CHUNK = 1 << 22
+from l2a.model_files import digest
 
 
 def model_folder(path: Path) -> Path:
@@ -40,20 +34,3 @@ def served_folder(folder: Path, name: str, scratch: Path, version: str | None = 
     if not link.is_symlink():
         link.symlink_to(folder)
     return link, version
-
-
-def digest(folder: Path) -> str:
-    """16 hexadecimal digits over the names and bytes of the files that decide the model's answers."""
-    total = hashlib.sha256()
-    for path in deciding_files(folder):
-        one = hashlib.sha256()
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                one.update(chunk)
-        total.update(f"{path.name}\0{one.hexdigest()}\n".encode())
-    return total.hexdigest()[:_DIGITS]
-
-
-def deciding_files(folder: Path) -> list[Path]:
-    """The files that decide a model's answers, in order: weights, configuration, tokenizer, chat template."""
-    return [path for path in sorted(folder.iterdir()) if path.is_file() and path.suffix in _DECIDING]

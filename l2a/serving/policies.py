@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from l2a.errors import UsageError
+from l2a.model_files import digest
 from l2a.registry import ADAPTER, Registry, Version
-from l2a.serving.folder import digest
 
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """The ranks that vLLM can be prepared for."""

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from l2a.serving.folder import digest
+from l2a.model_files import digest
 from l2a.serving.tiny_tokens import CHAT_TEMPLATE, END, PAD, make_tokenizer, token_texts
 from l2a.serving.tiny_weights import HEADS, HIDDEN, INTERMEDIATE, LAYERS, make_weights
 

@@ -18,8 +18,8 @@ from pydantic_settings import (
 )
 
 from l2a.errors import UsageError
-from l2a.llm.settings import LLMSettings
 from l2a.places import folder_or_url
+from l2a.settings.llm import LLMSettings
 from l2a.settings.sections import (
     EvaluateSettings,
     IngestSettings,

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from l2a.dialogue.types import Message
-from l2a.judge.check.attacks import CASES, FAMILIES, ITEMS, SAID_LATER, deserved
 from l2a.judge.embedded import EmbeddedJudge
 from l2a.judge.protocols import Dialogue, Question
+from l2a.judge_check.attacks import CASES, FAMILIES, ITEMS, SAID_LATER, deserved
 from l2a.llm.prompts.extraction import extraction_request
 from l2a.llm.prompts.grading import grading_request
 from l2a.llm.prompts.rollout import policy_messages

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import pytest
 
 from l2a.dialogue.types import Message
-from l2a.judge.check.attacks import ITEMS, SAID_LATER
 from l2a.judge.embedded import EmbeddedJudge
 from l2a.judge.embedded.listing import lists_topics
 from l2a.judge.embedded.text import topical
 from l2a.judge.protocols import Question
+from l2a.judge_check.attacks import ITEMS, SAID_LATER
 
 ATTACKS = [
     "",

@@ -14,11 +14,11 @@ from sklearn.metrics import cohen_kappa_score, f1_score, mean_squared_error
 
 from l2a.dialogue.types import Fact
 from l2a.errors import UsageError
-from l2a.judge.check import extracting, grading
-from l2a.judge.check.attacks import ITEMS
-from l2a.judge.check.figures import REPLICATES, Finding, agreement, f1, ratio, squared_error, weighted_kappa
-from l2a.judge.check.source import Anchor, Asked, read_anchors
 from l2a.judge.protocols import Judgement, Question
+from l2a.judge_check import extracting, grading
+from l2a.judge_check.attacks import ITEMS
+from l2a.judge_check.figures import REPLICATES, Finding, agreement, f1, ratio, squared_error, weighted_kappa
+from l2a.judge_check.source import Anchor, Asked, read_anchors
 
 PAIRS = st.lists(st.tuples(st.sampled_from([0, 1, 2]), st.sampled_from([0, 1, 2])), min_size=2, max_size=60)
 

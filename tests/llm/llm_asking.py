@@ -8,8 +8,8 @@ from typing import Any
 from l2a.llm.answer import AnswerRow
 from l2a.llm.engine import Engine
 from l2a.llm.request import ChatRequest
-from l2a.llm.settings import LLMSettings
 from l2a.llm.sync import answer_batches
+from l2a.settings.llm import LLMSettings
 
 SCHEMA = {
     "title": "thing",

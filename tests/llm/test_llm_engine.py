@@ -17,8 +17,8 @@ from l2a.llm.chaos.running import chaos_endpoint
 from l2a.llm.engine import Engine
 from l2a.llm.progress import Progress
 from l2a.llm.request import ChatRequest
-from l2a.llm.settings import ModelPrice
 from l2a.llm.sync import answer_batches
+from l2a.settings.llm import ModelPrice
 
 
 def many(count: int, schema: dict[str, object] | None = None) -> Iterator[ChatRequest]:

@@ -16,10 +16,10 @@ from l2a.cli import main
 from l2a.llm.chaos.plan import ChaosSettings
 from l2a.llm.chaos.running import RunningChaos, chaos_endpoint
 from l2a.llm.estimate import Needed
-from l2a.llm.settings import LLMSettings
 from l2a.mapping import load
 from l2a.serving.tiny import make_tiny_model
 from l2a.settings import EvaluateSettings, IngestSettings, JudgeSettings, ObjectiveSettings, Settings
+from l2a.settings.llm import LLMSettings
 from l2a.tables.warehouse import Warehouse
 from spark_jobs import estimate as estimating
 from spark_jobs import extract as extracting

@@ -21,8 +21,8 @@ from l2a.llm.classify import error_of
 from l2a.llm.engine import Engine
 from l2a.llm.reading import check_reply, read_reply
 from l2a.llm.redact import ApiKey
-from l2a.llm.settings import LLMSettings
 from l2a.llm.sync import answer_batches
+from l2a.settings.llm import LLMSettings
 
 
 def fits_a_table(row: AnswerRow) -> bool:

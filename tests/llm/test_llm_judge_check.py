@@ -12,10 +12,10 @@ from llm_asking import quick
 
 from l2a.cli import main
 from l2a.dialogue.types import Message
-from l2a.judge.check import extracting
-from l2a.judge.check.attacks import CASES, HONEST
-from l2a.judge.check.source import Logged
 from l2a.judge.protocols import Dialogue
+from l2a.judge_check import extracting
+from l2a.judge_check.attacks import CASES, HONEST
+from l2a.judge_check.source import Logged
 from l2a.llm.chaos.plan import ChaosSettings, Fault
 from l2a.llm.chaos.running import chaos_endpoint
 from l2a.settings import JudgeSettings

@@ -15,9 +15,9 @@ from l2a.llm.answer import AnswerRow
 from l2a.llm.chaos.plan import ChaosSettings, Fault
 from l2a.llm.chaos.running import chaos_endpoint
 from l2a.llm.engine import Engine
-from l2a.llm.settings import ModelPrice
 from l2a.llm.sync import Asker, answer_batches
 from l2a.settings import EvaluateSettings
+from l2a.settings.llm import ModelPrice
 
 ONE_A_TOKEN = {"chaos": ModelPrice(prompt=1e6, completion=1e6)}
 

@@ -16,9 +16,9 @@ from l2a.errors import UsageError
 from l2a.llm.chaos.plan import ChaosSettings, Fault, Mode
 from l2a.llm.chaos.running import RunningChaos, chaos_endpoint
 from l2a.llm.errors import UnknownModel, WrongKey
-from l2a.llm.settings import LLMSettings
 from l2a.mapping import load
 from l2a.settings import EvaluateSettings, IngestSettings, JudgeSettings, ObjectiveSettings
+from l2a.settings.llm import LLMSettings
 from l2a.tables.contracts import GRADES, LLM_CALLS, OBJECTIVES, ROLLOUTS, RUNS
 from l2a.tables.warehouse import Warehouse
 from spark_jobs import extract as extracting

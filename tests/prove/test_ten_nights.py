@@ -17,10 +17,10 @@ from helpers import dicts, open_warehouse, rows
 from l2a.errors import L2AError
 from l2a.llm.chaos.plan import Mode
 from l2a.llm.chaos.running import RunningChaos, chaos_endpoint
-from l2a.llm.settings import LLMSettings
 from l2a.mapping import load
 from l2a.nightly.checks import check_night, check_warehouse
 from l2a.settings import IngestSettings, JudgeSettings, NightlySettings
+from l2a.settings.llm import LLMSettings
 from l2a.synth import LogSpec
 from l2a.synth.nights import write_nights
 from l2a.tables.contracts import DIALOGUES, LLM_CALLS, OBJECTIVES, QUARANTINE, RUNS, TURNS

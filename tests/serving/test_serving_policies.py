@@ -15,12 +15,12 @@ from fake_vllm import install
 from registered import register, settings_of
 
 from l2a.errors import UsageError
-from l2a.llm.settings import LLMSettings
 from l2a.llm.versions import resolve_model_version
+from l2a.model_files import digest
 from l2a.registry import Registry
-from l2a.serving.folder import digest
 from l2a.serving.policies import Policies, policies
 from l2a.serving.process import serving_policies
+from l2a.settings.llm import LLMSettings
 
 
 def model(folder: Path, said: str, positions: int = 4096) -> Path:

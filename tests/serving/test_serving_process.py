@@ -15,10 +15,10 @@ from command_line import environment, words
 from fake_vllm import install
 
 from l2a.errors import EnvironmentProblem, UsageError
-from l2a.llm.settings import LLMSettings
 from l2a.llm.versions import resolve_model_version
 from l2a.serving import process
 from l2a.serving.process import serving
+from l2a.settings.llm import LLMSettings
 
 
 @pytest.fixture

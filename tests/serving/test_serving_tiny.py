@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from l2a.serving.folder import digest
+from l2a.model_files import digest
 from l2a.serving.tiny import POSITIONS, make_tiny_model
 
 # Characters that this Python's Unicode tables know: the tokenizer's may be newer, and join what these do not.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from command_line import SMALL_JUDGE, contents, digests, l2a, versions
 
-from l2a.judge.open import open_embedded
+from l2a.open_judge import open_embedded
 from l2a.settings import load
 from l2a.sql.engine import connect, query
 from l2a.synth import LogSpec, write_log

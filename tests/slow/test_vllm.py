@@ -14,9 +14,9 @@ from l2a.llm.prompts import Form
 from l2a.llm.prompts.extraction import extraction_request, read_facts
 from l2a.llm.prompts.grading import grading_request, read_judgement
 from l2a.llm.request import ChatRequest
-from l2a.llm.settings import LLMSettings
 from l2a.llm.sync import answer_batches
 from l2a.llm.versions import resolve_model_version
+from l2a.settings.llm import LLMSettings
 
 pytestmark = pytest.mark.timeout(1200)
 

@@ -11,7 +11,6 @@ from registered import register, settings_of
 from l2a.dialogue.types import Message
 from l2a.llm.prompts.rollout import rollout_request
 from l2a.llm.request import ChatRequest
-from l2a.llm.settings import LLMSettings
 from l2a.llm.sync import answer_batches
 from l2a.llm.versions import resolve_model_version
 from l2a.policy_model import ModelPolicy, PolicyContext
@@ -19,6 +18,7 @@ from l2a.registry import Registry
 from l2a.serving.policies import policies
 from l2a.serving.process import serving_policies
 from l2a.serving.tiny import TINY_ARGUMENTS, make_tiny_model
+from l2a.settings.llm import LLMSettings
 from l2a.synth import LogSpec, entries
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]

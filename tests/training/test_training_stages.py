@@ -17,7 +17,7 @@ from training_tables import EXTRACTOR, make_warehouse
 
 from l2a import settings
 from l2a.errors import EnvironmentProblem, UsageError
-from l2a.judge.open import grader_name, open_grader
+from l2a.open_judge import grader_name, open_grader
 from training import dpo, models
 from training.job import Job
 from training.ranks import take_one_device

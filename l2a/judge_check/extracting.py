@@ -13,15 +13,15 @@ from dataclasses import replace
 import numpy as np
 
 from l2a.dialogue.types import Fact
-from l2a.judge.check.figures import Finding, ratio, share
-from l2a.judge.check.source import Logged
 from l2a.judge.protocols import Extractor
+from l2a.judge_check.figures import Finding, ratio, share
+from l2a.judge_check.source import Logged
 from l2a.llm.answer import AnswerRow
 from l2a.llm.prompts.extraction import extraction_request, read_facts
 from l2a.llm.request import ChatRequest
-from l2a.llm.settings import LLMSettings
 from l2a.llm.sync import Asker
 from l2a.settings import JudgeSettings
+from l2a.settings.llm import LLMSettings
 
 REPEATED, ANSWERED, FORMS = "extractor, repeated", "extractor, answers", "extractor, turn against dialogue"
 SAME = 0.5

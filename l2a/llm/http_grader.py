@@ -14,9 +14,9 @@ from pathlib import Path
 from l2a.judge.protocols import Judgement, Question
 from l2a.llm.prompts import Form, grader_name
 from l2a.llm.prompts.grading import grading_request, read_judgement
-from l2a.llm.settings import LLMSettings
 from l2a.llm.sync import Asker
 from l2a.llm.versions import resolve_model_version
+from l2a.settings.llm import LLMSettings
 
 BUSY_SECONDS = 60.0
 """How long one process of a training waits while others keep their answers."""

@@ -15,10 +15,10 @@ import numpy as np
 
 from l2a.dialogue.types import Message
 from l2a.dialogue.utterance import parse
-from l2a.judge.check.attacks import CASES, FAMILIES, HONEST, ITEMS, SAID_LATER, deserved
-from l2a.judge.check.figures import Finding, agreement, share
-from l2a.judge.check.source import Anchor, Asked
 from l2a.judge.protocols import Grader, Question
+from l2a.judge_check.attacks import CASES, FAMILIES, HONEST, ITEMS, SAID_LATER, deserved
+from l2a.judge_check.figures import Finding, agreement, share
+from l2a.judge_check.source import Anchor, Asked
 from l2a.reward.grading import LEVELS, Grade, grade, needs_grader
 
 Open = Callable[[int], Grader]

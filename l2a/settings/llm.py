@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from l2a.llm.redact import DEFAULT_KEY_ENV
+DEFAULT_KEY_ENV = "L2A_API_KEY"
 
 
 class ModelPrice(BaseModel):

@@ -17,11 +17,11 @@ from typing import Any
 import click
 
 from l2a.errors import TooManyFailures
-from l2a.judge.check import extracting, grading
-from l2a.judge.check.figures import Finding
-from l2a.judge.check.source import Anchor, dialogues, is_there, questions, read_anchors
-from l2a.judge.open import check_llm_name, embedded_name, is_llm, open_embedded
+from l2a.judge_check import extracting, grading
+from l2a.judge_check.figures import Finding
+from l2a.judge_check.source import Anchor, dialogues, is_there, questions, read_anchors
 from l2a.llm.sync import Asker
+from l2a.open_judge import check_llm_name, embedded_name, is_llm, open_embedded
 from l2a.options import Command, common, llm_given, llm_options, refuse_llm_options, settings_of
 from l2a.progress import say
 from l2a.settings import Settings
@@ -37,7 +37,7 @@ def _graders(settings: Settings, asker: Asker) -> Iterator[grading.Open]:
         say(f"judge-check: grader {name}")
         yield lambda number: embedded
         return
-    from l2a.judge.over_http import HttpGrader
+    from l2a.llm.http_grader import HttpGrader
 
     opened: dict[int, HttpGrader] = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -70,7 +70,7 @@ def open_grader(settings: Settings, name: str, folder: Path, *, ranks: int = 1, 
     Raises `UsageError` where the settings make another LLM grader.
     """
     if is_llm(name):
-        from l2a.judge.over_http import HttpGrader
+        from l2a.llm.http_grader import HttpGrader
         from l2a.llm.sync import Asker
 
         asker = Asker(settings.llm, tasks=ranks, number=rank)
