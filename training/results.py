@@ -121,9 +121,7 @@ def read(warehouse: str, replicates: int, evaluation_id: str) -> Results:
 
 
 def _rows(connection: DuckDBPyConnection, sql: str) -> list[Row]:
-    found = connection.execute(sql)
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    return list(engine.query(connection, sql).dicts())
 
 
 def _sides(conditions: Iterable[str]) -> dict[str, tuple[Side, Side]]:

@@ -128,5 +128,4 @@ def _keys(connection: DuckDBPyConnection) -> Iterator[Finding]:
 
 
 def _rows(connection: DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:
-    result = query(connection, sql)
-    return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
+    return list(query(connection, sql).dicts())

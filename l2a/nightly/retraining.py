@@ -62,8 +62,7 @@ def decide(warehouse: str, settings: RetrainSettings, now: dt.datetime) -> Decis
         min_new_share=settings.min_new_share,
         min_days=settings.min_days,
     )
-    result = query(connect(warehouse), sql)
-    row = dict(zip(result.columns, next(iter(result.rows)), strict=True))
+    row = next(query(connect(warehouse), sql).dicts())
     new, share, days = int(row["new_turns"]), row["new_share"], row["days"]
     needed = f"needed are {settings.min_new_turns:,} or {settings.min_new_share:.0%}"
     if row["condition"] is None:

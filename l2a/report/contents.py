@@ -100,9 +100,7 @@ class Contents:
         return list(self._rows(sql))
 
     def _rows(self, sql: str) -> Iterator[Row]:
-        found = query(self._connection, sql)
-        for row in found.rows:
-            yield dict(zip(found.columns, row, strict=True))
+        return query(self._connection, sql).dicts()
 
     def _this(self) -> str:
         return f"evaluation_id = {literal(self._chosen.evaluation_id)} AND {self._judged()}"

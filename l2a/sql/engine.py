@@ -40,6 +40,10 @@ class Result:
     columns: list[str]
     rows: Iterator[tuple[Any, ...]]
 
+    def dicts(self) -> Iterator[dict[str, Any]]:
+        """The rows by their columns' names."""
+        return (dict(zip(self.columns, row, strict=True)) for row in self.rows)
+
 
 def connect(
     warehouse: str, only: Collection[str] | None = None, versions: Mapping[str, int] | None = None
